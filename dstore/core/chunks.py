@@ -1,0 +1,106 @@
+"""Values of the data path: what travels on a chunk stream and what is acknowledged."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dstore.core.ids import ChunkId, ClusterId, ServerId
+
+
+class Durability(Enum):
+    """What an acknowledgement promises."""
+
+    #: On stable storage: file fsync, rename, directory fsync.
+    SYNCED = "synced"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMember:
+    """A chunkserver that is still to receive the chunk."""
+
+    server_id: ServerId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteHeader:
+    """Opens a write stream.
+
+    Attributes:
+        cluster_id: a server of another cluster refuses.
+        group_epoch: a server that saw a newer one refuses (Invariant 7).
+        length_bytes: of the whole ciphertext, so that a stream that stops early never looks complete.
+        chain: the servers after this one, in order.
+        descriptor: what a rebuild from chunks alone needs, encrypted by the client; opaque to servers.
+    """
+
+    chunk_id: ChunkId
+    cluster_id: ClusterId
+    group_epoch: int
+    length_bytes: int
+    durability: Durability
+    chain: tuple[ChainMember, ...]
+    descriptor: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A piece of a chunk stream.
+
+    Attributes:
+        offset: of the first byte in the chunk's ciphertext.
+        crc32c: of ``data``.
+        encoded: the message that the frame came in, to be passed on without encoding it again.
+    """
+
+    offset: int
+    crc32c: int
+    data: memoryview | bytes = field(repr=False)
+    encoded: bytes | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFinish:
+    """Commits a write stream; a stream that merely ends is not a commit."""
+
+    length_bytes: int
+    crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAck:
+    """One replica that is as durable as was asked for."""
+
+    server_id: ServerId
+    durability: Durability
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The acknowledgements of a whole chain, in its order."""
+
+    replicas: tuple[ReplicaAck, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A range of a chunk's ciphertext.
+
+    Attributes:
+        length_bytes: 0 means to the end of the chunk.
+        frame_size_bytes: size of every frame but the last; 0 lets the server choose.
+    """
+
+    chunk_id: ChunkId
+    offset: int
+    length_bytes: int
+    frame_size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkStat:
+    """What a chunkserver holds of one chunk."""
+
+    chunk_id: ChunkId
+    length_bytes: int
+    crc32c: int
+    descriptor: bytes = field(repr=False)

@@ -1,0 +1,148 @@
+"""Every bound in one place, with its reason; relations between bounds are asserted at the end."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- Chunks and frames -----------------------------------------------------------------------------------------
+
+#: Authenticated-encryption unit; fixed by c2sp.org/chunked-encryption.
+SEGMENT_SIZE_BYTES = 16 * KIB
+#: Bytes that encryption adds to each segment.
+SEGMENT_TAG_SIZE_BYTES = 16
+#: A segment as it is stored.
+SEGMENT_SEALED_SIZE_BYTES = SEGMENT_SIZE_BYTES + SEGMENT_TAG_SIZE_BYTES
+#: Salt (24 bytes) and key commitment (32 bytes) in front of the segments.
+CHUNK_HEADER_SIZE_BYTES = 56
+
+#: Plaintext of a chunk, unless the policy says otherwise.
+CHUNK_SIZE_BYTES_DEFAULT = 16 * MIB
+#: One segment: below that, the segments of a chunk would be mostly headers.
+CHUNK_SIZE_BYTES_MIN = SEGMENT_SIZE_BYTES
+#: A chunk is held whole in a writing client (several at once), so it must stay small beside its memory.
+CHUNK_SIZE_BYTES_MAX = 64 * MIB
+
+#: Payload of one stream message. Frames of 512 KiB to 2 MiB move most bytes per second through grpc.aio; larger
+#: ones stall the event loop while they are copied.
+FRAME_SIZE_BYTES_MAX = MIB
+#: The frame that clients send and ask for: the most whole sealed segments that fit, so that each frame can be
+#: encrypted and decrypted by itself.
+FRAME_SEGMENTS = FRAME_SIZE_BYTES_MAX // SEGMENT_SEALED_SIZE_BYTES
+FRAME_SIZE_BYTES = FRAME_SEGMENTS * SEGMENT_SEALED_SIZE_BYTES
+
+#: One gRPC message, either way; gRPC's own default, here on purpose.
+MESSAGE_SIZE_BYTES_MAX = 4 * MIB
+
+#: The unit of the chunkserver's keyless checksums.
+CHECKSUM_BLOCK_SIZE_BYTES = 64 * KIB
+#: The chunk file starts with one page: fixed header, then the client's opaque descriptor, then zeros.
+CHUNK_FILE_HEADER_SIZE_BYTES = 4 * KIB
+#: The client's encrypted descriptor, which must fit in the header page.
+DESCRIPTOR_SIZE_BYTES_MAX = 3 * KIB
+
+# --- Names -----------------------------------------------------------------------------------------------------
+
+#: As on every common file system, so that trees can be copied both ways.
+NAME_SIZE_BYTES_MAX = 255
+#: Linux' PATH_MAX.
+PATH_SIZE_BYTES_MAX = 4096
+#: Bounds the work of resolving a path.
+PATH_DEPTH_MAX = 128
+#: Idempotency keys are stored; a uuid needs 36.
+REQUEST_ID_SIZE_BYTES_MAX = 64
+
+# --- Metadata messages -----------------------------------------------------------------------------------------
+
+#: Entries of one listing page: 1,000 names of 255 bytes stay far below a message.
+LIST_PAGE_SIZE_DEFAULT = 1_000
+LIST_PAGE_SIZE_MAX = 1_000
+#: Chunk records of one message: about 100 bytes each, so 1 MiB.
+CHUNK_RECORDS_PER_MESSAGE_MAX = 10_000
+#: Chunk ids handed out by one call.
+CHUNK_ALLOCATION_MAX = 64
+#: Wrapped keys of one file version: one per recipient.
+WRAPPED_KEYS_MAX = 64
+WRAPPED_KEY_SIZE_BYTES_MAX = 2 * KIB
+#: The sealed manifest: fixed fields, one name, and user attributes.
+SEALED_MANIFEST_SIZE_BYTES_MAX = 64 * KIB
+#: Entries removed by one recursive remove; one transaction, so bounded.
+REMOVE_ENTRIES_MAX = 100_000
+
+# --- Time ------------------------------------------------------------------------------------------------------
+
+#: A write in progress that is not renewed for this long is given up, and its chunks are collected.
+INTENT_LEASE_DURATION_S = 60.0
+#: Clients renew after a third of the lease, so that two renewals may fail.
+INTENT_RENEW_INTERVAL_S = INTENT_LEASE_DURATION_S / 3
+#: Answers to mutations are kept at least this long, so that a retry finds them (Invariant 4).
+REQUEST_RETENTION_S = 24 * 3600.0
+REQUEST_PRUNE_INTERVAL_S = 60.0
+
+HEARTBEAT_INTERVAL_S = 1.0
+#: A server that missed beats for this long gets no new chunks.
+SERVER_SUSPECT_AFTER_S = 3.0
+#: A server that missed beats for this long is avoided by reads; must be noticed within 10 s.
+SERVER_DOWN_AFTER_S = 6.0
+
+#: One unary call to the master, unless the caller gives less.
+CALL_TIMEOUT_S = 10.0
+#: How long a client goes on retrying while the master is away, unless the caller gives a timeout: long enough for
+#: a restart.
+CLIENT_PATIENCE_S = 60.0
+#: A data stream without progress for this long has failed. Each hop further down the chain waits one step less, so
+#: that the hop next to the fault reports it, and not the client.
+STREAM_STALL_TIMEOUT_S = 4.0
+STREAM_STALL_STEP_S = 1.0
+#: How long a graceful stop waits for calls under way.
+STOP_GRACE_S = 5.0
+
+# --- Concurrency and memory ------------------------------------------------------------------------------------
+
+#: Streams of one connection; a few thousand calls at once on one channel get cancelled.
+CONCURRENT_STREAMS_MAX = 128
+#: Calls that one server works on at once; more are refused with RESOURCE_EXHAUSTED.
+CONCURRENT_CALLS_MAX = 256
+#: Write streams that one chunkserver takes at once: each holds a few frames.
+CONCURRENT_CHUNK_WRITES_MAX = 32
+#: Frames of one write stream that wait for the disk or for the next replica.
+RELAY_FRAMES_MAX = 4
+#: Chunks that a client writes at once; each holds its plaintext until it is durable.
+CHUNKS_IN_FLIGHT_WRITE = 3
+#: Chunks that a client fetches at once.
+CHUNKS_IN_FLIGHT_READ = 3
+#: Attempts to place one chunk before the write fails.
+CHUNK_WRITE_ATTEMPTS_MAX = 6
+#: Threads for blocking disk calls in a server.
+DISK_THREADS = 4
+#: Writes that are gathered into one metadata transaction.
+GROUP_COMMIT_MAX = 256
+#: Metadata writes that wait for the writer; more are refused.
+COMMIT_QUEUE_MAX = 4_096
+
+# --- Space -----------------------------------------------------------------------------------------------------
+
+#: Above this fill, no new chunks are placed on a disk.
+FILL_PLACEMENT_MAX = 0.90
+#: Above this fill, a disk takes no writes at all; deletes always work.
+FILL_WRITE_MAX = 0.95
+
+# --- Placement -------------------------------------------------------------------------------------------------
+
+REPLICAS_DEFAULT = 3
+REPLICAS_MAX = 8
+MIN_REPLICAS_DEFAULT = 2
+#: Groups that each server should be a member of: enough that a lost server's load spreads over all others.
+GROUPS_PER_SERVER = 12
+
+assert FRAME_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX < MESSAGE_SIZE_BYTES_MAX
+assert FRAME_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
+assert CHUNK_SIZE_BYTES_MIN <= CHUNK_SIZE_BYTES_DEFAULT <= CHUNK_SIZE_BYTES_MAX
+assert CHUNK_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0
+assert DESCRIPTOR_SIZE_BYTES_MAX < CHUNK_FILE_HEADER_SIZE_BYTES
+assert CHUNK_RECORDS_PER_MESSAGE_MAX * 400 <= MESSAGE_SIZE_BYTES_MAX
+assert LIST_PAGE_SIZE_MAX * (NAME_SIZE_BYTES_MAX + 100) < MESSAGE_SIZE_BYTES_MAX
+assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10
+assert 3 * INTENT_RENEW_INTERVAL_S <= INTENT_LEASE_DURATION_S
+assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
+assert CHUNK_ALLOCATION_MAX >= CHUNKS_IN_FLIGHT_WRITE
+assert FILL_PLACEMENT_MAX < FILL_WRITE_MAX < 1
+assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX

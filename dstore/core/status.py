@@ -1,0 +1,111 @@
+"""Values that operators see: the health of a cluster and where a file is."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dstore.core.files import ChunkRecord, FileInfo, Policy
+from dstore.core.groups import Capacity, Group, ServerLabels, ServerPhase
+from dstore.core.ids import ClusterId, ServerId
+
+
+class Health(Enum):
+    """One word for the state of a cluster; OK is never said while any redundancy is missing."""
+
+    OK = "HEALTH_OK"
+    WARN = "HEALTH_WARN"
+    ERROR = "HEALTH_ERR"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One reason for a health that is not OK.
+
+    Attributes:
+        code: stable, UPPER_SNAKE_CASE, for example ``SERVER_DOWN``.
+        severity: ``WARN`` or ``ERROR``.
+        message: what is wrong.
+        hint: the command that helps.
+    """
+
+    code: str
+    severity: Health
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A chunkserver as the master sees it.
+
+    Attributes:
+        last_heartbeat_age_s: None when it has not been heard since the master started.
+        group_count: groups that it is a member of; ``lead_count``: of those, the ones it is first in.
+        missing_chunk_count: chunks that it should hold and does not.
+    """
+
+    server_id: ServerId
+    name: str
+    address: str
+    http_address: str
+    labels: ServerLabels
+    phase: ServerPhase
+    last_heartbeat_age_s: float | None
+    capacity: Capacity
+    chunk_count: int
+    group_count: int
+    lead_count: int
+    missing_chunk_count: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """One screen about a cluster.
+
+    Attributes:
+        under_replicated_chunks: chunks of committed files with fewer copies than the policy wants, counting only
+            servers that are up.
+        unavailable_chunks: chunks of committed files with no copy on a server that is up.
+        deleted_chunks: chunks of removed or replaced files and given-up writes that still take space.
+    """
+
+    health: Health
+    summary: str
+    checks: tuple[HealthCheck, ...]
+    cluster_id: ClusterId
+    version: str
+    policy: Policy
+    servers_up: int
+    servers_total: int
+    group_count: int
+    file_count: int
+    directory_count: int
+    chunk_count: int
+    logical_bytes: int
+    stored_bytes: int
+    under_replicated_chunks: int
+    unavailable_chunks: int
+    deleted_chunks: int
+    writes_in_progress: int
+    capacity: Capacity
+    servers: tuple[ServerStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDescription:
+    """One chunk of a file: its record, its group and the members that are known not to hold it."""
+
+    record: ChunkRecord
+    group: Group
+    missing: tuple[ServerId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDescription:
+    """Where a file is: chunks, groups, replicas."""
+
+    info: FileInfo
+    policy: Policy
+    key_ids: tuple[bytes, ...]
+    chunks: tuple[ChunkDescription, ...]
+    next_chunk_index: int | None
