@@ -1,0 +1,1 @@
+"""Code generated from ``protos/dstore/v1`` by ``make proto``; never edited by hand."""

@@ -1,0 +1,189 @@
+from dstore.v1 import types_pb2 as _types_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HEALTH_UNSPECIFIED: _ClassVar[Health]
+    HEALTH_OK: _ClassVar[Health]
+    HEALTH_WARN: _ClassVar[Health]
+    HEALTH_ERR: _ClassVar[Health]
+HEALTH_UNSPECIFIED: Health
+HEALTH_OK: Health
+HEALTH_WARN: Health
+HEALTH_ERR: Health
+
+class GetClusterStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetClusterStatusResponse(_message.Message):
+    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy")
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    SERVERS_UP_FIELD_NUMBER: _ClassVar[int]
+    SERVERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    UNDER_REPLICATED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    DIRECTORIES_FIELD_NUMBER: _ClassVar[int]
+    LOGICAL_FIELD_NUMBER: _ClassVar[int]
+    LOGICAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DELETED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    WRITES_IN_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    health: Health
+    summary: str
+    checks: _containers.RepeatedCompositeFieldContainer[HealthCheck]
+    servers_up: int
+    servers_total: int
+    under_replicated_chunks: int
+    unavailable_chunks: int
+    chunks: int
+    files: int
+    directories: int
+    logical: str
+    logical_bytes: int
+    stored: str
+    stored_bytes: int
+    free: str
+    free_bytes: int
+    deleted_chunks: int
+    writes_in_progress: int
+    groups: int
+    cluster_id: str
+    version: str
+    policy: _types_pb2.Policy
+    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ...) -> None: ...
+
+class HealthCheck(_message.Message):
+    __slots__ = ("code", "severity", "message", "hint")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    severity: Health
+    message: str
+    hint: str
+    def __init__(self, code: _Optional[str] = ..., severity: _Optional[_Union[Health, str]] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
+
+class ListNodesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListNodesResponse(_message.Message):
+    __slots__ = ("nodes",)
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LAST_HEARTBEAT_AGE_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    MISSING_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_LED_FIELD_NUMBER: _ClassVar[int]
+    FILL_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    RACK_FIELD_NUMBER: _ClassVar[int]
+    HTTP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    phase: _types_pb2.ServerPhase
+    address: str
+    last_heartbeat_age: _duration_pb2.Duration
+    chunks: int
+    missing_chunks: int
+    groups: int
+    groups_led: int
+    fill_percent: int
+    total: str
+    total_bytes: int
+    used_bytes: int
+    host: str
+    rack: str
+    http_address: str
+    server_id: str
+    version: str
+    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class DescribeFileRequest(_message.Message):
+    __slots__ = ("path", "start_index", "page_size")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    START_INDEX_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    start_index: int
+    page_size: int
+    def __init__(self, path: _Optional[str] = ..., start_index: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class DescribeFileResponse(_message.Message):
+    __slots__ = ("info", "policy", "key_ids", "chunks", "next_index")
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    KEY_IDS_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    info: _types_pb2.FileInfo
+    policy: _types_pb2.Policy
+    key_ids: _containers.RepeatedScalarFieldContainer[str]
+    chunks: _containers.RepeatedCompositeFieldContainer[ChunkDescription]
+    next_index: int
+    def __init__(self, info: _Optional[_Union[_types_pb2.FileInfo, _Mapping]] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., key_ids: _Optional[_Iterable[str]] = ..., chunks: _Optional[_Iterable[_Union[ChunkDescription, _Mapping]]] = ..., next_index: _Optional[int] = ...) -> None: ...
+
+class ChunkDescription(_message.Message):
+    __slots__ = ("index", "chunk", "length_bytes", "crc32c", "group_id", "group_epoch", "replicas", "chunk_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CRC32C_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_ID_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    chunk: str
+    length_bytes: int
+    crc32c: str
+    group_id: int
+    group_epoch: int
+    replicas: _containers.RepeatedCompositeFieldContainer[ReplicaDescription]
+    chunk_id: _types_pb2.ChunkId
+    def __init__(self, index: _Optional[int] = ..., chunk: _Optional[str] = ..., length_bytes: _Optional[int] = ..., crc32c: _Optional[str] = ..., group_id: _Optional[int] = ..., group_epoch: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaDescription, _Mapping]]] = ..., chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ...) -> None: ...
+
+class ReplicaDescription(_message.Message):
+    __slots__ = ("server", "phase", "missing", "address")
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    server: str
+    phase: _types_pb2.ServerPhase
+    missing: bool
+    address: str
+    def __init__(self, server: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., missing: bool = ..., address: _Optional[str] = ...) -> None: ...
