@@ -1,0 +1,58 @@
+"""Derived keys and bound identities: one way to join parts, one way to derive."""
+
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from dstore.core.errors import InvalidRequest
+from dstore.core.ids import ClusterId, FileId, uuid_bytes
+
+KEY_SIZE_BYTES = 32
+#: Of AES-256-GCM-SIV, under which everything but the chunks is sealed.
+NONCE_SIZE_BYTES = 12
+TAG_SIZE_BYTES = 16
+
+
+def length_prefixed(*parts: bytes) -> bytes:
+    """Join parts so that no other list of parts gives the same bytes: each after its length as a u32."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def derive_key(key: bytes, *info: bytes, size_bytes: int = KEY_SIZE_BYTES) -> bytes:
+    """Return HKDF-Expand-SHA512 of ``key`` with the length-prefixed ``info`` parts; the first is the label.
+
+    Raises:
+        InvalidRequest: reason ``KEY_SIZE_INVALID``.
+    """
+    check_key_size(key)
+    return HKDFExpand(SHA512(), size_bytes, length_prefixed(*info)).derive(key)
+
+
+def file_identity(cluster_id: ClusterId, file_id: FileId) -> tuple[bytes, bytes]:
+    """Return the two parts that bind something to one file of one cluster."""
+    return uuid_bytes(cluster_id), file_id.to_bytes(8, "big")
+
+
+def check_key_size(key: bytes) -> None:
+    """Refuse a key that has not exactly 32 bytes.
+
+    Raises:
+        InvalidRequest: reason ``KEY_SIZE_INVALID``.
+    """
+    if len(key) != KEY_SIZE_BYTES:
+        raise InvalidRequest(
+            f"A key must have {KEY_SIZE_BYTES} bytes, this one has {len(key)}; use random ones.",
+            reason="KEY_SIZE_INVALID",
+        )
+
+
+def check_nonce_size(nonce: bytes) -> None:
+    """Refuse a nonce that has not exactly 12 bytes.
+
+    Raises:
+        InvalidRequest: reason ``NONCE_SIZE_INVALID``.
+    """
+    if len(nonce) != NONCE_SIZE_BYTES:
+        raise InvalidRequest(
+            f"A nonce must have {NONCE_SIZE_BYTES} bytes, this one has {len(nonce)}; use random ones.",
+            reason="NONCE_SIZE_INVALID",
+        )
