@@ -1,0 +1,87 @@
+# Everything that people and CI run. Needs make and Python 3.11 or newer; the rest is installed into .venv on demand,
+# from lock files with hashes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The interpreter that .venv is made with: the first one here that is new enough.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+# The generator of the code in dstore/v1 is older and has wheels for Python 3.11 to 3.13.
+PROTO_PYTHON ?= $(PYTHON)
+# What the container image is built on, and further flags for `docker build` or `podman build`.
+BASE_IMAGE ?= python:3.13-slim
+IMAGE_BUILD_FLAGS ?=
+# docker, podman or local; empty: the first that works, in this order.
+RUNTIME ?=
+export BASE_IMAGE IMAGE_BUILD_FLAGS RUNTIME
+
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header --upgrade
+
+.PHONY: help setup proto fmt check test demo bench cluster-up cluster-down cluster-status test-containers lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.ready .venv-proto/.ready ## Install everything for development into .venv and .venv-proto
+
+proto: .venv-proto/.ready ## Generate dstore/v1 from protos/
+	scripts/generate.sh
+
+fmt: .venv/.ready ## Format Python and protos, and fix what can be fixed
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format .
+	.venv/bin/buf format --write
+
+check: .venv/.ready .venv-proto/.ready ## Lint, types, import contracts, protos, generated code, Dockerfile
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/buf lint
+	.venv/bin/buf format --diff --exit-code
+	scripts/generate.sh --check
+	.venv/bin/hadolint Dockerfile
+
+test: .venv/.ready ## Run the tests
+	.venv/bin/python -m pytest
+
+demo: .venv/.ready ## Store a file, kill a chunkserver, and read the file back
+	@scripts/demo.sh
+
+bench: .venv/.ready ## Measure speed and memory; takes minutes and a quiet machine
+	.venv/bin/python -m benchmarks
+
+cluster-up: .venv/.ready ## Start a cluster here: Docker Compose if an engine answers, else local processes
+	@scripts/cluster.sh up
+
+cluster-down: .venv/.ready ## Stop that cluster and keep its data
+	@scripts/cluster.sh down
+
+cluster-status: .venv/.ready ## Show the health of that cluster
+	@scripts/cluster.sh status
+
+test-containers: .venv/.ready ## Build the image and test a Compose cluster; needs docker or podman
+	.venv/bin/python -m pytest -m containers tests/containers
+
+lock: ## Refresh requirements/*.lock from pyproject.toml; needs uv
+	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements/development.lock
+	$(LOCK) pyproject.toml --all-extras --output-file requirements/runtime.lock
+	$(LOCK) --group build --output-file requirements/build.lock
+	$(LOCK) --group proto --output-file requirements/proto.lock
+
+# pyproject.toml is named because it holds the entry point of the `dstore` command.
+.venv/.ready: requirements/development.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(INSTALL) requirements/development.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-proto/.ready: requirements/proto.lock
+	$(PROTO_PYTHON) -m venv .venv-proto
+	.venv-proto/bin/python $(INSTALL) requirements/proto.lock
+	@touch $@
