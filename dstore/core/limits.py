@@ -95,6 +95,14 @@ STREAM_STALL_STEP_S = 1.0
 #: How long a graceful stop waits for calls under way.
 STOP_GRACE_S = 5.0
 
+#: How long a client tries to reach a master that it has never reached: a wrong address must show soon, and a
+#: cluster that is just being started must not fail.
+FIRST_CONTACT_PATIENCE_S = 5.0
+#: A chunkserver that failed a client is avoided for this long: by then the master knows as well.
+SERVER_AVOID_DURATION_S = 10.0
+#: How long a failed write tries to tell the master; the intent expires anyway.
+ABANDON_TIMEOUT_S = 2.0
+
 # --- Concurrency and memory ------------------------------------------------------------------------------------
 
 #: Streams of one connection; a few thousand calls at once on one channel get cancelled.
@@ -111,6 +119,22 @@ CHUNKS_IN_FLIGHT_WRITE = 3
 CHUNKS_IN_FLIGHT_READ = 3
 #: Attempts to place one chunk before the write fails.
 CHUNK_WRITE_ATTEMPTS_MAX = 6
+#: Chunk ids that a client asks for at once: placements grow stale, but one call per chunk would cost a commit each.
+PLACEMENTS_AHEAD_MAX = 8
+#: Commits of one write: each one more is caused by another writer of the same path whose commit succeeded.
+COMMIT_ATTEMPTS_MAX = 32
+#: Renames are prepared again when somebody changed the source or the target meanwhile.
+RENAME_ATTEMPTS_MAX = 16
+#: A read starts again when the version that it reads is replaced and collected meanwhile.
+READ_ATTEMPTS_MAX = 4
+#: A sequential reader starts with the smaller window and doubles up to the larger one, so that reading a little
+#: costs little.
+READ_AHEAD_SIZE_BYTES_MIN = 256 * KIB
+READ_AHEAD_SIZE_BYTES_MAX = 4 * MIB
+#: Mutations with unknown outcome that a client remembers, so that they can be resolved.
+UNRESOLVED_MUTATIONS_MAX = 64
+#: Versions that are gathered before a client writes them to its state file.
+HIGH_WATER_BATCH_MAX = 256
 #: Threads for blocking disk calls in a server.
 DISK_THREADS = 4
 #: Writes that are gathered into one metadata transaction.
@@ -140,6 +164,10 @@ assert CHUNK_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0
 assert DESCRIPTOR_SIZE_BYTES_MAX < CHUNK_FILE_HEADER_SIZE_BYTES
 assert CHUNK_RECORDS_PER_MESSAGE_MAX * 400 <= MESSAGE_SIZE_BYTES_MAX
 assert LIST_PAGE_SIZE_MAX * (NAME_SIZE_BYTES_MAX + 100) < MESSAGE_SIZE_BYTES_MAX
+assert FIRST_CONTACT_PATIENCE_S <= CLIENT_PATIENCE_S
+assert SERVER_DOWN_AFTER_S < SERVER_AVOID_DURATION_S
+assert PLACEMENTS_AHEAD_MAX <= CHUNK_ALLOCATION_MAX
+assert READ_AHEAD_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0 == READ_AHEAD_SIZE_BYTES_MAX % SEGMENT_SIZE_BYTES
 assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10
 assert 3 * INTENT_RENEW_INTERVAL_S <= INTENT_LEASE_DURATION_S
 assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
