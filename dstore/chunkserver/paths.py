@@ -1,0 +1,77 @@
+"""Where things are in a chunkserver's directory, and back from a name to the thing.
+
+    IDENTITY                                       whose disk this is
+    LOCK                                           held by the running process
+    groups/<group>/EPOCH                           newest epoch of the group that was seen
+    groups/<group>/<fan-out>/<chunk id>            one chunk
+    tmp/<name>.<number>                            a file that is being written; removed at the next start
+
+``<group>`` is 8 hex digits, ``<fan-out>`` the last 2 hex digits of the chunk's sequence: at most 256
+directories in a group, filled evenly because sequences are allocated in order.
+"""
+
+import re
+
+from dstore.core.ids import ChunkId, GroupId
+
+GROUPS = "groups"
+TEMPORARY = "tmp"
+IDENTITY = "IDENTITY"
+LOCK = "LOCK"
+EPOCH = "EPOCH"
+
+_GROUP = re.compile(r"[0-9a-f]{8}")
+_FAN_OUT = re.compile(r"[0-9a-f]{2}")
+_CHUNK = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}")
+_TEMPORARY = re.compile(r"(?:IDENTITY|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
+
+
+def group_directory(group_id: GroupId) -> str:
+    """Return the directory of a group."""
+    return f"{GROUPS}/{group_id:08x}"
+
+
+def chunk_directory(chunk_id: ChunkId) -> str:
+    """Return the directory that holds a chunk."""
+    return f"{GROUPS}/{chunk_id.group_id:08x}/{chunk_id.sequence & 0xFF:02x}"
+
+
+def chunk_path(chunk_id: ChunkId) -> str:
+    """Return the path of a chunk file."""
+    return f"{chunk_directory(chunk_id)}/{chunk_id}"
+
+
+def epoch_path(group_id: GroupId) -> str:
+    """Return the path of a group's epoch file."""
+    return f"{group_directory(group_id)}/{EPOCH}"
+
+
+def temporary_path(name: str, number: int) -> str:
+    """Return the path of a file that is being written; ``number`` makes it unique within one run."""
+    path = f"{name}.{number}"
+    assert is_temporary(path)
+    return f"{TEMPORARY}/{path}"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a name in ``tmp`` is one of ours, and may thus be removed by recovery."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def parse_group(name: str) -> GroupId | None:
+    """Return the group whose directory has this name; None when the name is no group's."""
+    return GroupId(int(name, 16)) if _GROUP.fullmatch(name) else None
+
+
+def parse_fan_out(name: str) -> int | None:
+    """Return the number of a fan-out directory; None when the name is none."""
+    return int(name, 16) if _FAN_OUT.fullmatch(name) else None
+
+
+def parse_chunk(group_id: GroupId, fan_out: int, name: str) -> ChunkId | None:
+    """Return the chunk that a name in a fan-out directory stands for; None when it does not belong there."""
+    if not _CHUNK.fullmatch(name):
+        return None
+    chunk_id = ChunkId.parse(name)
+    belongs = chunk_id.group_id == group_id and chunk_id.sequence & 0xFF == fan_out
+    return chunk_id if belongs else None
