@@ -1,0 +1,152 @@
+"""dstore beside the bare pipeline, alternated in one run: one large file written, then read back.
+
+Goals, reported and not enforced: at least 60 % of the bare pipeline, each way, with encryption and checks on.
+"""
+
+import argparse
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import bare_pipeline, cluster
+from benchmarks.bare_hop import PipelineOptions
+from benchmarks.harness import (
+    GIB,
+    MIB,
+    Cell,
+    CpuMeter,
+    Report,
+    add_common_arguments,
+    alternate,
+    available_memory_bytes,
+    conditions,
+    data_directory,
+    file_system,
+    median,
+    print_report,
+    run,
+)
+
+PATH = "/benchmark"
+GOAL_PERCENT = 60
+#: Random bytes that the source is repeated from: encryption does not care, and random bytes are slow to make.
+PATTERN_SIZE_BYTES = 16 * MIB
+#: Space that a run leaves to the rest of the machine.
+SPARE_BYTES = 2 * GIB
+COPIES = 3
+
+
+class StoreTransfer:
+    """Writes and reads one file through a client."""
+
+    def __init__(self, client: cluster.Client, size_bytes: int, directory: Path) -> None:
+        self._client = client
+        self._directory = directory
+        pattern = os.urandom(min(size_bytes, PATTERN_SIZE_BYTES))
+        self._data = (pattern * -(-size_bytes // len(pattern)))[:size_bytes]
+
+    async def measure_write(self, size_bytes: int) -> float:
+        """Replace the file and return MiB/s.
+
+        Raises:
+            RuntimeError: there is no room for another version.
+        """
+        check_room(self._directory, size_bytes * COPIES)
+        start_s = time.perf_counter()
+        await self._client.put(PATH, self._data)
+        return size_bytes / MIB / (time.perf_counter() - start_s)
+
+    async def measure_read(self, size_bytes: int) -> float:
+        """Read the file and return MiB/s."""
+        start_s = time.perf_counter()
+        data = await self._client.get(PATH)
+        duration_s = time.perf_counter() - start_s
+        if data != self._data:
+            raise RuntimeError("The file came back with other bytes than were written.")
+        return size_bytes / MIB / duration_s
+
+
+def check_room(directory: Path, wanted_bytes: int) -> None:
+    """Refuse to go on when the next version of the file would fill the file system, or the memory behind it.
+
+    Raises:
+        RuntimeError: with what to change.
+    """
+    free_bytes = shutil.disk_usage(directory).free
+    if file_system(directory) == "tmpfs":
+        free_bytes = min(free_bytes, available_memory_bytes())
+    if free_bytes < wanted_bytes + SPARE_BYTES:
+        raise RuntimeError(
+            f"{directory} has {free_bytes // MIB} MiB left, the next write needs {wanted_bytes // MIB} MiB and "
+            f"{SPARE_BYTES // MIB} MiB to spare, because replaced versions still take space. "
+            "Use a smaller --size, fewer --runs, or another --directory."
+        )
+
+
+async def measure(directory: Path, options: PipelineOptions, size_bytes: int, runs: int) -> Report:
+    """Return the comparison; the first run of each does not count."""
+    async with AsyncExitStack() as stack:
+        pipeline = await stack.enter_async_context(bare_pipeline.open_pipeline(directory / "bare", options))
+        servers = await stack.enter_async_context(cluster.open_cluster(directory / "dstore"))
+        client = await stack.enter_async_context(cluster.open_client(servers.endpoint, servers.key_file))
+        transfer = StoreTransfer(client, size_bytes, directory)
+        bare_pids = (os.getpid(), *pipeline.pids)
+        store_pids = (os.getpid(), *servers.pids().values())
+        meters = {
+            "bare write": CpuMeter(pipeline.measure_write, size_bytes, bare_pids),
+            "dstore write": CpuMeter(transfer.measure_write, size_bytes, store_pids),
+            "bare read": CpuMeter(pipeline.measure_read, size_bytes, bare_pids),
+            "dstore read": CpuMeter(transfer.measure_read, size_bytes, store_pids),
+        }
+        rates = await alternate({name: meter.run for name, meter in meters.items()}, runs=runs, warm_up_runs=1)
+        facts = conditions(
+            directory,
+            f"dstore: {cluster.DURABILITY}; bare: {bare_pipeline.DURABILITY}",
+            size_mib=size_bytes // MIB,
+            runs=runs,
+            bare_files="new" if options.fresh_files else "rewritten in place",
+        )
+    medians = {name: median(values) for name, values in rates.items()}
+    return Report(
+        title="dstore and the bare grpc.aio pipeline, one file, 3 replicas",
+        conditions=facts,
+        columns=("what", "median MiB/s", "of bare", "goal", "CPU s/GiB", "runs MiB/s"),
+        rows=tuple(
+            (
+                name,
+                round(medians[name]),
+                *_ratio(name, medians),
+                round(median(meters[name].s_per_gib[1:]), 2),
+                " ".join(f"{value:.0f}" for value in values),
+            )
+            for name, values in rates.items()
+        ),
+    )
+
+
+def _ratio(name: str, medians: Mapping[str, float]) -> tuple[Cell, Cell]:
+    system, _, direction = name.partition(" ")
+    if system == "bare":
+        return "", ""
+    percent = 100 * medians[name] / medians[f"bare {direction}"]
+    return f"{percent:.0f} %", f"{GOAL_PERCENT} % {'reached' if percent >= GOAL_PERCENT else 'missed'}"
+
+
+async def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
+    add_common_arguments(parser, size="1G", runs=5)
+    parser.add_argument("--fresh-files", action="store_true", help="the bare pipeline makes new files, as dstore does")
+    arguments = parser.parse_args()
+    options = replace(PipelineOptions(), fresh_files=arguments.fresh_files)
+    with data_directory(arguments.directory) as directory:
+        report = await measure(directory, options, arguments.size, arguments.runs)
+    print_report(report, as_json=arguments.json)
+
+
+if __name__ == "__main__":
+    run(main())
