@@ -37,9 +37,7 @@ _DERIVED_SIZE_BYTES = 32 + _NONCE_SIZE_BYTES + 32
 
 def chunk_context(cluster_id: ClusterId, file_id: FileId, chunk_index: int) -> bytes:
     """Return what a chunk is bound to: this position in this file of this cluster."""
-    return length_prefixed(
-        b"dstore/chunk/v1", *file_identity(cluster_id, file_id), chunk_index.to_bytes(8, "big")
-    )
+    return length_prefixed(b"dstore/chunk/v1", *file_identity(cluster_id, file_id), chunk_index.to_bytes(8, "big"))
 
 
 def sealed_length(plaintext_length: int) -> int:
@@ -130,9 +128,7 @@ class ChunkSealer:
     def __repr__(self) -> str:
         return f"ChunkSealer(salt={self.header[:4].hex()}…)"
 
-    def seal_segments(
-        self, plaintext: Buffer, first_segment: int, out: bytearray | memoryview, *, last: bool
-    ) -> int:
+    def seal_segments(self, plaintext: Buffer, first_segment: int, out: bytearray | memoryview, *, last: bool) -> int:
         """Encrypt consecutive segments into ``out`` and return how many bytes were written.
 
         With ``last``, the plaintext is the end of the message, and its last segment is what is left after the
