@@ -1,4 +1,4 @@
-"""A real cluster for tests: its own processes, directory, ports, key and profile, started with ``dstore up``."""
+"""A real cluster for tests: own processes, directory, ports, key and profile, started with ``dstore up``."""
 
 import fcntl
 import json

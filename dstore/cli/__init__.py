@@ -1,0 +1,1 @@
+"""The ``dstore`` command. It may import everything below; nothing imports it."""

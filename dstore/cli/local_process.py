@@ -1,0 +1,209 @@
+"""Server processes on this machine: started detached, found by the lock of their directory, stopped by signal."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import dstore
+from dstore.cli.cluster_file import LocalCluster, LocalProcess
+from dstore.core.errors import DeadlineExceeded, Unavailable
+
+LOCK_NAME = "LOCK"
+LOG_DIRECTORY = "logs"
+#: A server starts in well under a second; this covers a machine that is busy with something else.
+START_TIMEOUT_S = 30.0
+#: Above the servers' own grace for calls under way.
+STOP_TIMEOUT_S = 15.0
+_POLL_INTERVAL_S = 0.02
+_LOG_TAIL_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that was just started.
+
+    Attributes:
+        log_offset: where its output begins in the log, which holds that of earlier runs too.
+    """
+
+    process: LocalProcess
+    child: subprocess.Popen[bytes]
+    log: Path
+    log_offset: int
+    started_s: float
+
+
+def lock_holder(directory: Path) -> int | None:
+    """Return the pid of the server that runs on a data directory; None when there is none.
+
+    A pid alone proves nothing, because the system gives it to other programs later: the lock ends with the process
+    that holds it, so a locked file tells the truth about the pid in it.
+    """
+    try:
+        with (directory / LOCK_NAME).open("rb") as lock:
+            # The lock is tried only when the pid lives: a server that is starting must not find it taken by us.
+            pid = _read_pid(lock)
+            if pid is None or not _is_alive(pid):
+                return None
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _read_pid(lock)
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _read_pid(lock: BinaryIO) -> int | None:
+    lock.seek(0)
+    text = lock.read(32).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def running_pid(process: LocalProcess) -> int | None:
+    """Return the pid under which a server of this cluster runs now; None when it does not."""
+    return lock_holder(Path(process.directory))
+
+
+def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
+    """Return the arguments of ``dstore`` that run one server of a cluster on this machine."""
+    arguments = [process.role, "run", "--dir", process.directory]
+    arguments += ["--listen", f"127.0.0.1:{process.port}", "--http-listen", f"127.0.0.1:{process.http_port}"]
+    if process.role == "master":
+        arguments += ["--replicas", str(cluster.replicas), "--min-replicas", str(cluster.min_replicas)]
+        # All servers share this host, so only spreading over servers is possible.
+        return [*arguments, "--chunk-size", str(cluster.chunk_size_bytes), "--failure-domain", "server"]
+    return [*arguments, "--master", cluster.endpoint, "--name", process.name]
+
+
+def start(cluster: LocalCluster, process: LocalProcess, logs: Path) -> Started:
+    """Start a server in the background, in a session of its own, with stdout and stderr in its log.
+
+    Raises:
+        OSError: when its directory or its log cannot be made.
+    """
+    Path(process.directory).mkdir(parents=True, exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{process.name}.log"
+    with log.open("ab") as output:
+        offset = output.tell()
+        child = subprocess.Popen(  # noqa: S603 - our own program, with arguments that we built
+            [sys.executable, "-P", "-m", "dstore", *server_arguments(cluster, process)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=process.directory,
+            env=_environment(),
+            start_new_session=True,
+        )
+    return Started(process, child, log, offset, time.monotonic())
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which ``python -P -m dstore`` finds this very package.
+
+    With -P nothing in the current directory becomes a module, so a package that runs from a checkout must be named.
+    """
+    package_parent = str(Path(dstore.__file__).parent.parent)
+    if package_parent == sysconfig.get_path("purelib"):
+        return dict(os.environ)
+    search_path = filter(None, (package_parent, os.environ.get("PYTHONPATH")))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(search_path)}
+
+
+def wait_ready(started: Started) -> float:
+    """Wait for the server's ready line and return the seconds that it took.
+
+    Raises:
+        Unavailable: with reason SERVER_START_FAILED, with its last words, when it ended instead.
+        DeadlineExceeded: with reason SERVER_START_TIMEOUT.
+    """
+    deadline = started.started_s + START_TIMEOUT_S
+    while True:
+        # The order matters: a process that wrote the line and ended must not count as one that said nothing.
+        ended = started.child.poll()
+        output = _output(started)
+        if ended is not None:
+            raise Unavailable(
+                f"{started.process.name} ended with exit code {ended} instead of starting. "
+                f"Its last words, from {started.log}:\n{_tail(output)}",
+                reason="SERVER_START_FAILED",
+                metadata={"server": started.process.name, "log": str(started.log)},
+            )
+        if _is_ready(output):
+            return time.monotonic() - started.started_s
+        if time.monotonic() > deadline:
+            raise DeadlineExceeded(
+                f"{started.process.name} was not ready within {START_TIMEOUT_S:.0f} s. "
+                f"Its last words, from {started.log}:\n{_tail(output)}",
+                reason="SERVER_START_TIMEOUT",
+                metadata={"server": started.process.name, "log": str(started.log)},
+            )
+        time.sleep(_POLL_INTERVAL_S)
+
+
+def stop(process: LocalProcess, pid: int, signal_number: signal.Signals) -> None:
+    """Send a signal to a server that was found by its lock; one that just ended is fine."""
+    assert pid > 1, f"{process.name} has the pid {pid}, which names no server"
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return
+
+
+def wait_stopped(process: LocalProcess, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+    """Wait until nobody holds the lock of a server's directory; False when the time is over."""
+    return _wait(lambda: running_pid(process) is None, timeout_s)
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_INTERVAL_S)
+    return True
+
+
+def _output(started: Started) -> str:
+    with started.log.open("rb") as log:
+        log.seek(started.log_offset)
+        return log.read().decode("utf-8", errors="replace")
+
+
+def _is_ready(output: str) -> bool:
+    # Only whole lines count; the last piece may be half a line.
+    for line in output.split("\n")[:-1]:
+        if not line.startswith("{"):
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and value.get("event") == "ready":
+            return True
+    return False
+
+
+def _tail(output: str) -> str:
+    lines = output.strip().splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join(f"    {line}" for line in lines) or "    (nothing)"

@@ -1,0 +1,42 @@
+"""How durations, times, counts and names are written for people; sizes are in ``dstore.core.sizes``."""
+
+import time
+
+
+def format_duration(duration_s: float) -> str:
+    """Write a duration with the unit that fits: ``18 ms``, ``0.3 s``, ``4 min``, ``3 h``, ``2 d``."""
+    if duration_s < 0.0995:
+        return f"{duration_s * 1000:.0f} ms"
+    if duration_s < 9.95:
+        return f"{duration_s:.1f} s"
+    for limit_s, unit_s, unit in ((119.5, 1, "s"), (7170, 60, "min"), (171_000, 3600, "h")):
+        if duration_s < limit_s:
+            return f"{duration_s / unit_s:.0f} {unit}"
+    return f"{duration_s / 86_400:.0f} d"
+
+
+def format_time(time_ns: int) -> str:
+    """Write nanoseconds since 1970 as date and time in UTC, to the second, as in ISO 8601."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_ns // 1_000_000_000))
+    except (OverflowError, OSError, ValueError):
+        # Times are the writer's claim; one that is no date must not keep a file from being listed.
+        return f"{time_ns} ns"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 file``, ``2 files``, ``2 directories``."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything that could steer a terminal written as an escape sequence."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
