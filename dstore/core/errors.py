@@ -51,9 +51,7 @@ class DstoreError(Exception):
         self.reason = reason or self.default_reason
         self.metadata = dict(metadata or {})
         if isinstance(self, OSError):
-            self.errno = self.default_errno
-            self.strerror = message
-            self.filename = self.metadata.get("path")
+            _fill_os_error(self, self.default_errno, message, self.metadata.get("path"))
 
     def __str__(self) -> str:
         return self.message
@@ -63,6 +61,10 @@ class DstoreError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.reason, self.metadata))
+
+
+def _fill_os_error(error: OSError, number: int | None, message: str, path: str | None) -> None:
+    error.errno, error.strerror, error.filename = number, message, path
 
 
 def _rebuild(kind: type[DstoreError], message: str, reason: str, metadata: dict[str, str]) -> DstoreError:

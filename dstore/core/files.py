@@ -90,6 +90,9 @@ class RemoveResult:
     directories: int
 
 
+_NO_VERSION = Version(0)
+
+
 class PreconditionKind(Enum):
     """What must hold of a path at the moment of the commit."""
 
@@ -107,7 +110,7 @@ class Precondition:
     """
 
     kind: PreconditionKind = PreconditionKind.NONE
-    version: Version = Version(0)
+    version: Version = _NO_VERSION
 
 
 ANY = Precondition()

@@ -71,9 +71,7 @@ def parse_uuid(text: str, *, what: str) -> str:
         InvalidRequest: when it is not.
     """
     if _UUID.fullmatch(text) is None:
-        raise InvalidRequest(
-            f"The {what} {text[:64]!r} is not a lower-case uuid with dashes.", reason="UUID_INVALID"
-        )
+        raise InvalidRequest(f"The {what} {text[:64]!r} is not a lower-case uuid with dashes.", reason="UUID_INVALID")
     return text
 
 

@@ -141,6 +141,10 @@ DISK_THREADS = 4
 GROUP_COMMIT_MAX = 256
 #: Metadata writes that wait for the writer; more are refused.
 COMMIT_QUEUE_MAX = 4_096
+#: Threads that read metadata beside the writer: reads are short, and hold the interpreter's lock most of the time.
+METADATA_READ_THREADS = 2
+#: Writes in progress in the whole cluster; each has a lease in the master's memory.
+INTENTS_MAX = 100_000
 
 # --- Space -----------------------------------------------------------------------------------------------------
 
@@ -156,6 +160,12 @@ REPLICAS_MAX = 8
 MIN_REPLICAS_DEFAULT = 2
 #: Groups that each server should be a member of: enough that a lost server's load spreads over all others.
 GROUPS_PER_SERVER = 12
+#: Chunkservers of one cluster: the master keeps their live state in memory.
+SERVERS_MAX = 10_000
+#: Length of a server's name, as a host name's label.
+SERVER_NAME_SIZE_MAX = 64
+#: Groups beyond the target, made when failures left no other that is whole, stop at this multiple of the target.
+GROUPS_SURPLUS_MAX = 4
 
 assert FRAME_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX < MESSAGE_SIZE_BYTES_MAX
 assert FRAME_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0

@@ -26,7 +26,9 @@ def split_path(path: str) -> tuple[str, ...]:
         ) from None
     if size_bytes > PATH_SIZE_BYTES_MAX:
         raise _invalid(
-            path, "PATH_TOO_LONG", f"it has {size_bytes} bytes, the limit is {PATH_SIZE_BYTES_MAX}; shorten it"
+            path,
+            "PATH_TOO_LONG",
+            f"it has {size_bytes} bytes, the limit is {PATH_SIZE_BYTES_MAX}; shorten it",
         )
     trimmed = path[1:].removesuffix("/")
     if trimmed == "":
@@ -35,9 +37,7 @@ def split_path(path: str) -> tuple[str, ...]:
         raise _invalid(path, "PATH_EMPTY_NAME", "it has an empty name between two slashes; remove one slash")
     names = tuple(trimmed.split("/"))
     if len(names) > PATH_DEPTH_MAX:
-        raise _invalid(
-            path, "PATH_TOO_DEEP", f"it has {len(names)} levels, the limit is {PATH_DEPTH_MAX}; use fewer"
-        )
+        raise _invalid(path, "PATH_TOO_DEEP", f"it has {len(names)} levels, the limit is {PATH_DEPTH_MAX}; use fewer")
     for name in names:
         _check_name(path, name)
     return names

@@ -177,13 +177,15 @@ class ChunkDescription(_message.Message):
     def __init__(self, index: _Optional[int] = ..., chunk: _Optional[str] = ..., length_bytes: _Optional[int] = ..., crc32c: _Optional[str] = ..., group_id: _Optional[int] = ..., group_epoch: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaDescription, _Mapping]]] = ..., chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ...) -> None: ...
 
 class ReplicaDescription(_message.Message):
-    __slots__ = ("server", "phase", "missing", "address")
+    __slots__ = ("server", "phase", "missing", "address", "server_id")
     SERVER_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     server: str
     phase: _types_pb2.ServerPhase
     missing: bool
     address: str
-    def __init__(self, server: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., missing: bool = ..., address: _Optional[str] = ...) -> None: ...
+    server_id: str
+    def __init__(self, server: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., missing: bool = ..., address: _Optional[str] = ..., server_id: _Optional[str] = ...) -> None: ...

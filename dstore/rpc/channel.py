@@ -1,0 +1,97 @@
+"""Connections: one constructor for every channel, with its limits."""
+
+from functools import cached_property
+from typing import Any
+
+import grpc
+
+from dstore.core.limits import MESSAGE_SIZE_BYTES_MAX
+from dstore.rpc.admin import AdminClient
+from dstore.rpc.call import Caller
+from dstore.rpc.chunks import ChunksClient
+from dstore.rpc.cluster import ClusterClient
+from dstore.rpc.namespace import NamespaceClient
+
+#: Both sides must agree on keepalive: a server that sees pings more often than it allows drops the connection.
+KEEPALIVE_INTERVAL_MS = 20_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+RECONNECT_BACKOFF_MS = 100
+RECONNECT_BACKOFF_MAX_MS = 1_000
+
+_OPTIONS = (
+    ("grpc.max_send_message_length", MESSAGE_SIZE_BYTES_MAX),
+    ("grpc.max_receive_message_length", MESSAGE_SIZE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_INTERVAL_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    # Only the caller knows what may be repeated.
+    ("grpc.enable_retries", 0),
+    # A server that restarts is found again within a second.
+    ("grpc.initial_reconnect_backoff_ms", RECONNECT_BACKOFF_MS),
+    ("grpc.min_reconnect_backoff_ms", RECONNECT_BACKOFF_MS),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_BACKOFF_MAX_MS),
+    # Connections are owned: closing one channel must not keep a socket of another.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Connection:
+    """A channel to one server, made with the first call, because a channel belongs to the loop that made it."""
+
+    def __init__(self, address: str):
+        self.address = address
+        self._caller = Caller(address)
+
+    @cached_property
+    def _channel(self) -> Any:
+        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+
+    @cached_property
+    def namespace(self) -> NamespaceClient:
+        """The server's NamespaceService."""
+        return NamespaceClient(self._channel, self._caller)
+
+    @cached_property
+    def cluster(self) -> ClusterClient:
+        """The server's ClusterService."""
+        return ClusterClient(self._channel, self._caller)
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """The server's AdminService."""
+        return AdminClient(self._channel, self._caller)
+
+    @cached_property
+    def chunks(self) -> ChunksClient:
+        """The server's ChunkService."""
+        return ChunksClient(self._channel, self._caller)
+
+    async def close(self) -> None:
+        """Close the channel, if there is one; calls under way are cancelled."""
+        channel = self.__dict__.get("_channel")
+        if channel is not None:
+            await channel.close()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.address}, {'open' if '_channel' in self.__dict__ else 'not yet used'})"
+
+
+class Connections:
+    """The ``Peers`` of a real network: one connection for each address, kept."""
+
+    def __init__(self) -> None:
+        self._connections: dict[str, Connection] = {}
+
+    def connection(self, address: str) -> Connection:
+        """Return the connection to ``address``."""
+        return self._connections.setdefault(address, Connection(address))
+
+    def chunks(self, address: str) -> ChunksClient:
+        """Return the ChunkService at ``address``."""
+        return self.connection(address).chunks
+
+    async def close(self) -> None:
+        """Close all connections."""
+        while self._connections:
+            _, connection = self._connections.popitem()
+            await connection.close()

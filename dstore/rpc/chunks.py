@@ -1,0 +1,185 @@
+"""``ChunkService`` over gRPC: both sides of ``core.interfaces.Chunks``.
+
+The data methods send and receive bytes (``rpc/frames.py``); everything else is ordinary protobuf.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.errors import DeadlineExceeded, DstoreError, InvalidRequest
+from dstore.core.ids import ChunkId
+from dstore.core.interfaces import Chunks, ChunkWriter
+from dstore.core.limits import REPLICAS_MAX, STREAM_STALL_STEP_S, STREAM_STALL_TIMEOUT_S
+from dstore.rpc import frames, status
+from dstore.rpc.call import Caller, closed_error
+from dstore.rpc.convert import chunks as convert
+from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto
+from dstore.v1 import chunk_service_pb2 as v1
+from dstore.v1 import chunk_service_pb2_grpc
+
+#: A writer that sends nothing for this long is gone: longer than any relay before this server waits.
+_WRITER_SILENCE_MAX_S = STREAM_STALL_TIMEOUT_S + STREAM_STALL_STEP_S * (REPLICAS_MAX + 1)
+
+
+class ChunksClient:
+    """``Chunks`` at the other end of a channel."""
+
+    def __init__(self, channel: Any, caller: Caller):
+        self._call = caller
+        self._stub = chunk_service_pb2_grpc.ChunkServiceStub(channel)
+        self._write = channel.stream_unary(
+            "/dstore.v1.ChunkService/WriteChunk",
+            request_serializer=None,
+            response_deserializer=v1.WriteChunkResponse.FromString,
+        )
+        self._read = channel.unary_stream(
+            "/dstore.v1.ChunkService/ReadChunk",
+            request_serializer=v1.ReadChunkRequest.SerializeToString,
+            response_deserializer=None,
+        )
+
+    async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
+        try:
+            writer = _RemoteWriter(self._write(), self._call.address)
+        except grpc.aio.UsageError as failure:
+            raise closed_error(self._call.address) from failure
+        await writer.open(header)
+        return writer
+
+    async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
+        try:
+            call = self._read(convert.read_request_to_proto(request))
+        except grpc.aio.UsageError as failure:
+            raise closed_error(self._call.address) from failure
+        try:
+            async for raw in call:
+                yield frames.decode_read_message(raw)
+        except grpc.aio.AioRpcError as failure:
+            raise status.to_error(failure, address=self._call.address) from failure
+        finally:
+            call.cancel()
+
+    async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
+        request = v1.StatChunkRequest(chunk_id=chunk_id_to_proto(chunk_id))
+        return convert.stat_from_proto(await self._call(self._stub.StatChunk, request))
+
+
+class _RemoteWriter:
+    """A ``ChunkWriter`` whose receiver is at the other end of a stream."""
+
+    def __init__(self, call: Any, address: str):
+        self._stream = call
+        self._address = address
+
+    async def open(self, header: WriteHeader) -> None:
+        await self._send(convert.header_to_proto(header).SerializeToString())
+
+    async def send(self, frame: Frame) -> None:
+        await self._send(frames.encode_write_frame(frame))
+
+    async def finish(self, finish: WriteFinish) -> WriteResult:
+        await self._send(convert.finish_to_proto(finish).SerializeToString())
+        try:
+            await self._stream.done_writing()
+            return convert.result_from_proto(await self._stream)
+        except grpc.aio.AioRpcError as failure:
+            raise status.to_error(failure, address=self._address) from failure
+        except asyncio.InvalidStateError:
+            raise await self._failure() from None
+
+    async def abort(self) -> None:
+        self._stream.cancel()
+
+    async def _send(self, message: bytes) -> None:
+        try:
+            await self._stream.write(message)
+        except grpc.aio.AioRpcError as failure:
+            raise status.to_error(failure, address=self._address) from failure
+        except asyncio.InvalidStateError:
+            # The receiver ended the call before it had everything; its status says why.
+            raise await self._failure() from None
+
+    async def _failure(self) -> DstoreError:
+        try:
+            await self._stream
+        except grpc.aio.AioRpcError as failure:
+            return status.to_error(failure, address=self._address)
+        return InvalidRequest(
+            f"The server at {self._address} answered a chunk stream before it was finished.",
+            reason="STREAM_INVALID",
+        )
+
+
+class ChunksServicer:
+    """Speaks ChunkService on behalf of ``Chunks``."""
+
+    def __init__(self, chunks: Chunks):
+        self._chunks = chunks
+
+    def handlers(self) -> dict[str, Any]:
+        """Return the method handlers: the data methods with bytes in and bytes out."""
+        return {
+            "WriteChunk": grpc.stream_unary_rpc_method_handler(
+                self.write_chunk,
+                request_deserializer=None,
+                response_serializer=v1.WriteChunkResponse.SerializeToString,
+            ),
+            "ReadChunk": grpc.unary_stream_rpc_method_handler(
+                self.read_chunk, request_deserializer=v1.ReadChunkRequest.FromString, response_serializer=None
+            ),
+            "StatChunk": grpc.unary_unary_rpc_method_handler(
+                self.stat_chunk,
+                request_deserializer=v1.StatChunkRequest.FromString,
+                response_serializer=v1.StatChunkResponse.SerializeToString,
+            ),
+        }
+
+    async def write_chunk(self, requests: AsyncIterator[bytes], context: Any) -> v1.WriteChunkResponse:
+        """Feed a stream to a ``ChunkWriter``; whatever goes wrong, the chunk is dropped."""
+        header = await _next_message(requests)
+        if not isinstance(header, WriteHeader):
+            raise _stream_invalid("does not start with a header")
+        writer = await self._chunks.write_chunk(header)
+        try:
+            while isinstance(message := await _next_message(requests), Frame):
+                await writer.send(message)
+            if not isinstance(message, WriteFinish):
+                raise _stream_invalid("has a second header" if message else "ended without a finish")
+            if await _next_message(requests) is not None:
+                raise _stream_invalid("goes on after its finish")
+            result = await writer.finish(message)
+        except BaseException:
+            await writer.abort()
+            raise
+        return convert.result_to_proto(result)
+
+    async def read_chunk(self, request: v1.ReadChunkRequest, context: Any) -> AsyncIterator[bytes]:
+        """Send a range as frames."""
+        async for frame in self._chunks.read_chunk(convert.read_request_from_proto(request)):
+            yield frames.encode_read_frame(frame)
+
+    async def stat_chunk(self, request: v1.StatChunkRequest, context: Any) -> v1.StatChunkResponse:
+        """Describe a stored chunk."""
+        stat = await self._chunks.stat_chunk(chunk_id_from_proto(request.chunk_id))
+        return convert.stat_to_proto(stat)
+
+
+async def _next_message(requests: AsyncIterator[bytes]) -> WriteHeader | Frame | WriteFinish | None:
+    """Return the next message of a write stream, None at its end."""
+    try:
+        async with asyncio.timeout(_WRITER_SILENCE_MAX_S):
+            raw = await anext(requests, None)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"The writer sent nothing for {_WRITER_SILENCE_MAX_S:.0f} s; the chunk is dropped, write it again.",
+            reason="STREAM_STALLED",
+        ) from None
+    return None if raw is None else frames.decode_write_message(raw)
+
+
+def _stream_invalid(what: str) -> InvalidRequest:
+    return InvalidRequest(f"The write stream {what}; send one header, frames, one finish.", reason="STREAM_INVALID")

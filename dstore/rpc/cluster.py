@@ -1,0 +1,39 @@
+"""``ClusterService`` over gRPC: both sides of ``core.interfaces.Cluster``."""
+
+from typing import Any
+
+from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
+from dstore.core.interfaces import Cluster
+from dstore.rpc.call import Caller
+from dstore.rpc.convert import groups as convert
+from dstore.v1 import cluster_service_pb2 as v1
+from dstore.v1 import cluster_service_pb2_grpc
+
+
+class ClusterClient:
+    """A ``Cluster`` at the other end of a channel."""
+
+    def __init__(self, channel: Any, caller: Caller):
+        self._stub = cluster_service_pb2_grpc.ClusterServiceStub(channel)
+        self._call = caller
+
+    async def register(self, identity: ServerIdentity) -> Registration:
+        response = await self._call(self._stub.Register, convert.identity_to_proto(identity))
+        return convert.registration_from_proto(response)
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
+        response = await self._call(self._stub.Heartbeat, convert.heartbeat_to_proto(heartbeat))
+        return convert.heartbeat_reply_from_proto(response)
+
+
+class ClusterServicer(cluster_service_pb2_grpc.ClusterServiceServicer):
+    """Speaks ClusterService on behalf of a ``Cluster``."""
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+
+    async def Register(self, request: v1.RegisterRequest, context: Any) -> v1.RegisterResponse:
+        return convert.registration_to_proto(await self._cluster.register(convert.identity_from_proto(request)))
+
+    async def Heartbeat(self, request: v1.HeartbeatRequest, context: Any) -> v1.HeartbeatResponse:
+        return convert.heartbeat_reply_to_proto(await self._cluster.heartbeat(convert.heartbeat_from_proto(request)))

@@ -1,0 +1,69 @@
+"""Turns whatever is raised below a servicer into its gRPC status."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from dstore.core.errors import DstoreError, Internal
+from dstore.rpc import status
+
+_log = logging.getLogger(__name__)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Ends a call with the status of the ``DstoreError`` that its handler raised.
+
+    Any other exception is a defect: the caller gets INTERNAL without its text, which might hold data; the log gets
+    the traceback.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
+            "stream" if handler.response_streaming else "unary"
+        )
+        wrap = _streaming if handler.response_streaming else _unary
+        return handler._replace(**{kind: wrap(getattr(handler, kind))})
+
+
+def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wrapped(request: Any, context: Any) -> Any:
+        try:
+            return await method(request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge: a defect becomes INTERNAL, with its traceback logged
+            await context.abort_with_status(status.to_status(_translated(error)))
+
+    return wrapped
+
+
+def _streaming(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            async for response in method(request, context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge, as above
+            await context.abort_with_status(status.to_status(_translated(error)))
+
+    return wrapped
+
+
+def _translated(error: Exception) -> DstoreError:
+    if isinstance(error, DstoreError):
+        return error
+    _log.error("A request failed through a defect.", exc_info=error)
+    return Internal(
+        f"The server failed with {type(error).__name__}, which is a defect of dstore; "
+        "its log has the traceback. Please report it."
+    )
