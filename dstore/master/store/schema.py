@@ -1,0 +1,204 @@
+"""The tables of the metadata store, and what is fixed when a cluster is created.
+
+Numbers that are read often (files, chunks of a group, missing replicas) are kept as counters in the
+transaction that changes them, so that nothing has to count rows.
+"""
+
+from dataclasses import dataclass
+
+from dstore.core.errors import NotReady
+from dstore.core.files import Policy
+from dstore.core.ids import ROOT_ID, ClusterId
+from dstore.master import codec
+from dstore.master.store.base import Transaction
+
+SCHEMA_VERSION = 1
+
+#: Types as SQLite spells them; in PostgreSQL, INTEGER is BIGINT and BLOB is BYTEA. STRICT makes SQLite as
+#: exact.
+_TABLES = (
+    "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+    # A file, or a directory. `floor_version` of a directory: the largest version that was visible in it and
+    # is not any more, so that a rename prepared before cannot bring back an older one.
+    """CREATE TABLE inodes (
+        file_id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        first_version INTEGER NOT NULL,
+        floor_version INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        chunk_count INTEGER NOT NULL,
+        chunk_size_bytes INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        wrapped_keys TEXT NOT NULL,
+        sealed_manifest BLOB NOT NULL
+    )""",
+    # Names are bytes, so that every engine and every collation sorts them as UTF-8.
+    """CREATE TABLE entries (
+        parent_id INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        file_id INTEGER NOT NULL UNIQUE,
+        PRIMARY KEY (parent_id, name)
+    )""",
+    """CREATE TABLE chunks (
+        file_id INTEGER NOT NULL,
+        chunk_index INTEGER NOT NULL,
+        group_id INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        length_bytes INTEGER NOT NULL,
+        crc32c INTEGER NOT NULL,
+        header BLOB NOT NULL,
+        PRIMARY KEY (file_id, chunk_index)
+    )""",
+    # Replicas that a committed chunk should have and does not.
+    """CREATE TABLE missing_replicas (
+        group_id INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        server_id TEXT NOT NULL,
+        length_bytes INTEGER NOT NULL,
+        PRIMARY KEY (group_id, sequence, server_id)
+    )""",
+    # Invariant 9: only what stands here may ever be deleted from a disk.
+    """CREATE TABLE deleted_chunks (
+        group_id INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        deleted_ns INTEGER NOT NULL,
+        PRIMARY KEY (group_id, sequence)
+    )""",
+    """CREATE TABLE groups (
+        group_id INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        chunk_count INTEGER NOT NULL,
+        chunk_bytes INTEGER NOT NULL,
+        missing_chunk_count INTEGER NOT NULL,
+        missing_bytes INTEGER NOT NULL
+    )""",
+    """CREATE TABLE group_members (
+        group_id INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        server_id TEXT NOT NULL,
+        PRIMARY KEY (group_id, position)
+    )""",
+    """CREATE TABLE servers (
+        server_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        boot_id TEXT NOT NULL,
+        address TEXT NOT NULL,
+        http_address TEXT NOT NULL,
+        host TEXT NOT NULL,
+        rack TEXT NOT NULL,
+        version TEXT NOT NULL,
+        joined_ns INTEGER NOT NULL,
+        missing_chunk_count INTEGER NOT NULL
+    )""",
+    """CREATE TABLE intents (
+        intent_id TEXT PRIMARY KEY,
+        file_id INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        minimum_version INTEGER NOT NULL,
+        parent_id INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        precondition TEXT NOT NULL,
+        precondition_version INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL
+    )""",
+    "CREATE INDEX intents_by_name ON intents (parent_id, name)",
+    # Every chunk id that was given to an intent; from `chunk_index` on, NULL until the client says it is
+    # written.
+    """CREATE TABLE intent_chunks (
+        intent_id TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        group_id INTEGER NOT NULL,
+        chunk_index INTEGER,
+        length_bytes INTEGER,
+        crc32c INTEGER,
+        header BLOB,
+        missing TEXT,
+        PRIMARY KEY (intent_id, sequence)
+    )""",
+    # Answers to mutations (Invariant 4). `period` counts hours of the master's running time, so that a wall
+    # clock that jumps cannot make an answer disappear early.
+    """CREATE TABLE requests (
+        request_id TEXT PRIMARY KEY,
+        method TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        response TEXT NOT NULL,
+        period INTEGER NOT NULL
+    )""",
+    "CREATE INDEX requests_by_period ON requests (period)",
+)
+
+_COUNTERS = {
+    "version": 1,
+    "file_id": int(ROOT_ID),
+    "chunk_sequence": 0,
+    "group_id": 0,
+    "request_period": 0,
+    "files": 0,
+    "directories": 1,
+    "logical_bytes": 0,
+    "deleted_chunks": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRecord:
+    """What is decided when a cluster is created.
+
+    Attributes:
+        history_id: of this line of metadata; a restore from a backup starts another one.
+        policy: of the root directory.
+    """
+
+    cluster_id: ClusterId
+    history_id: str
+    policy: Policy
+
+
+def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterRecord:
+    """Return what is stored; in an empty database, create the tables and store ``fresh``.
+
+    Raises:
+        NotReady: reason ``SCHEMA_TOO_NEW``.
+    """
+    tx.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    meta: dict[str, str] = dict(tx.execute("SELECT name, value FROM meta"))
+    if not meta:
+        _create(tx, fresh, now_ns)
+        return fresh
+    found = int(meta["schema_version"])
+    if found > SCHEMA_VERSION:
+        raise NotReady(
+            f"The metadata was written by a newer dstore (schema {found}, this one knows {SCHEMA_VERSION}); "
+            "start the version that wrote it, or a later one.",
+            reason="SCHEMA_TOO_NEW",
+            metadata={"found": str(found), "known": str(SCHEMA_VERSION)},
+        )
+    return ClusterRecord(
+        cluster_id=ClusterId(meta["cluster_id"]),
+        history_id=meta["history_id"],
+        policy=codec.decode(Policy, meta["policy"]),
+    )
+
+
+def _create(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> None:
+    for statement in _TABLES:
+        tx.execute(statement + (" STRICT" if statement.startswith("CREATE TABLE") else ""))
+    tx.execute_many(
+        "INSERT INTO meta (name, value) VALUES (?, ?)",
+        [
+            ("schema_version", str(SCHEMA_VERSION)),
+            ("cluster_id", fresh.cluster_id),
+            ("history_id", fresh.history_id),
+            ("policy", codec.encode(fresh.policy)),
+        ],
+    )
+    tx.execute_many("INSERT INTO counters (name, value) VALUES (?, ?)", list(_COUNTERS.items()))
+    tx.execute(
+        "INSERT INTO inodes (file_id, kind, version, first_version, floor_version, size_bytes, chunk_count, "
+        "chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
+        "VALUES (?, 'directory', 1, 1, 0, 0, 0, 0, ?, ?, '[]', ?)",
+        (ROOT_ID, now_ns, now_ns, b""),
+    )
