@@ -1,0 +1,1 @@
+"""The real machine: time, randomness, locks, processes and the side port."""
