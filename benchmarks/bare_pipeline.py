@@ -25,6 +25,7 @@ from benchmarks.harness import (
     Report,
     add_common_arguments,
     alternate,
+    check_room,
     conditions,
     data_directory,
     median,
@@ -139,7 +140,12 @@ async def _open_hop(directory: Path, next_address: str, options: PipelineOptions
 
 
 async def measure(directory: Path, options: PipelineOptions, size_bytes: int, runs: int) -> Report:
-    """Return the rates of writing and reading, after one run of each that does not count."""
+    """Return the rates of writing and reading, after one run of each that does not count.
+
+    Raises:
+        RuntimeError: there is no room for the files.
+    """
+    check_room(directory, size_bytes * HOPS)
     async with open_pipeline(directory, options) as pipeline:
         write = CpuMeter(pipeline.measure_write, size_bytes, (os.getpid(), *pipeline.pids))
         read = CpuMeter(pipeline.measure_read, size_bytes, (os.getpid(), *pipeline.pids))

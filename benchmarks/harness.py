@@ -25,6 +25,9 @@ GIB = 1024 * MIB
 #: Data in memory, where there is such a file system, so that the disk of the machine is not what is measured.
 MEMORY_DIRECTORY = Path("/dev/shm")
 
+#: Space that a benchmark leaves to the rest of the machine.
+SPARE_BYTES = 2 * GIB
+
 Cell = str | int | float
 
 
@@ -61,7 +64,8 @@ async def alternate(
 ) -> dict[str, list[float]]:
     """Run the systems A B A B … and return the figures of each.
 
-    A machine that gets slower meanwhile gets slower for all of them. The first ``warm_up_runs`` rounds create files and connections and do not count.
+    A machine that gets slower meanwhile gets slower for all of them. The first ``warm_up_runs`` rounds create files
+    and connections, and do not count.
     """
     figures: dict[str, list[float]] = {name: [] for name in systems}
     for round_index in range(warm_up_runs + runs):
@@ -143,6 +147,23 @@ def available_memory_bytes() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * KIB
     raise RuntimeError("/proc/meminfo has no MemAvailable; this needs Linux 3.14 or newer.")
+
+
+def check_room(directory: Path, wanted_bytes: int) -> None:
+    """Refuse to go on when so many bytes would fill the file system, or the memory behind it.
+
+    Raises:
+        RuntimeError: with what to change.
+    """
+    free_bytes = shutil.disk_usage(directory).free
+    if file_system(directory) == "tmpfs":
+        free_bytes = min(free_bytes, available_memory_bytes())
+    if free_bytes < wanted_bytes + SPARE_BYTES:
+        raise RuntimeError(
+            f"{directory} has {free_bytes // MIB} MiB left, what comes next needs {wanted_bytes // MIB} MiB and "
+            f"{SPARE_BYTES // MIB} MiB to spare; replaced versions of a file take space, too. "
+            "Use a smaller --size, fewer --runs, or another --directory."
+        )
 
 
 def conditions(directory: Path, durability: str, **details: Cell) -> Conditions:

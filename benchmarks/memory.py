@@ -19,6 +19,7 @@ from benchmarks.harness import (
     Cell,
     Report,
     add_common_arguments,
+    check_room,
     conditions,
     data_directory,
     peak_rss_bytes,
@@ -28,6 +29,7 @@ from benchmarks.harness import (
 )
 
 PATH = "/benchmark"
+COPIES = 3
 CLIENT_LIMIT_MIB = 300
 CHUNKSERVER_LIMIT_MIB = 200
 #: Fixed, so that every run moves the same bytes.
@@ -104,8 +106,9 @@ async def measure(directory: Path, size_bytes: int) -> Report:
     """Put a file, get it back, compare, and return the peaks.
 
     Raises:
-        RuntimeError: the file came back different.
+        RuntimeError: the file came back different, or there is no room for it and its copies.
     """
+    check_room(directory, size_bytes * (COPIES + 1))
     local = directory / "file"
     async with cluster.open_cluster(directory / "dstore") as servers:
         digest = await asyncio.to_thread(make_source, local, size_bytes)

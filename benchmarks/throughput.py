@@ -5,7 +5,6 @@ Goals, reported and not enforced: at least 60 % of the bare pipeline, each way, 
 
 import argparse
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -15,17 +14,15 @@ from pathlib import Path
 from benchmarks import bare_pipeline, cluster
 from benchmarks.bare_hop import PipelineOptions
 from benchmarks.harness import (
-    GIB,
     MIB,
     Cell,
     CpuMeter,
     Report,
     add_common_arguments,
     alternate,
-    available_memory_bytes,
+    check_room,
     conditions,
     data_directory,
-    file_system,
     median,
     print_report,
     run,
@@ -35,8 +32,6 @@ PATH = "/benchmark"
 GOAL_PERCENT = 60
 #: Random bytes that the source is repeated from: encryption does not care, and random bytes are slow to make.
 PATTERN_SIZE_BYTES = 16 * MIB
-#: Space that a run leaves to the rest of the machine.
-SPARE_BYTES = 2 * GIB
 COPIES = 3
 
 
@@ -70,25 +65,14 @@ class StoreTransfer:
         return size_bytes / MIB / duration_s
 
 
-def check_room(directory: Path, wanted_bytes: int) -> None:
-    """Refuse to go on when the next version of the file would fill the file system, or the memory behind it.
+async def measure(directory: Path, options: PipelineOptions, size_bytes: int, runs: int) -> Report:
+    """Return the comparison; the first run of each does not count.
 
     Raises:
-        RuntimeError: with what to change.
+        RuntimeError: there is no room for the files of the bare pipeline and the first version of the other file.
     """
-    free_bytes = shutil.disk_usage(directory).free
-    if file_system(directory) == "tmpfs":
-        free_bytes = min(free_bytes, available_memory_bytes())
-    if free_bytes < wanted_bytes + SPARE_BYTES:
-        raise RuntimeError(
-            f"{directory} has {free_bytes // MIB} MiB left, the next write needs {wanted_bytes // MIB} MiB and "
-            f"{SPARE_BYTES // MIB} MiB to spare, because replaced versions still take space. "
-            "Use a smaller --size, fewer --runs, or another --directory."
-        )
-
-
-async def measure(directory: Path, options: PipelineOptions, size_bytes: int, runs: int) -> Report:
-    """Return the comparison; the first run of each does not count."""
+    # Besides, the source and what was read stand in memory.
+    check_room(directory, size_bytes * (bare_pipeline.HOPS + COPIES + 2))
     async with AsyncExitStack() as stack:
         pipeline = await stack.enter_async_context(bare_pipeline.open_pipeline(directory / "bare", options))
         servers = await stack.enter_async_context(cluster.open_cluster(directory / "dstore"))
