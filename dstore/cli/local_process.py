@@ -1,6 +1,5 @@
 """Server processes on this machine: started detached, found by the lock of their directory, stopped by signal."""
 
-import fcntl
 import json
 import os
 import signal
@@ -11,13 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import dstore
 from dstore.cli.cluster_file import LocalCluster, LocalProcess
 from dstore.core.errors import DeadlineExceeded, Unavailable
+from dstore.system.lock import LOCK_NAME, lock_holder
 
-LOCK_NAME = "LOCK"
 LOG_DIRECTORY = "logs"
 #: A server starts in well under a second; this covers a machine that is busy with something else.
 START_TIMEOUT_S = 30.0
@@ -42,33 +40,6 @@ class Started:
     started_s: float
 
 
-def lock_holder(directory: Path) -> int | None:
-    """Return the pid of the server that runs on a data directory; None when there is none.
-
-    A pid alone proves nothing, because the system gives it to other programs later: the lock ends with the process
-    that holds it, so a locked file tells the truth about the pid in it.
-    """
-    try:
-        with (directory / LOCK_NAME).open("rb") as lock:
-            # The lock is tried only when the pid lives: a server that is starting must not find it taken by us.
-            pid = _read_pid(lock)
-            if pid is None or not _is_alive(pid):
-                return None
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _read_pid(lock)
-    except FileNotFoundError:
-        pass
-    return None
-
-
-def _read_pid(lock: BinaryIO) -> int | None:
-    lock.seek(0)
-    text = lock.read(32).strip()
-    return int(text) if text.isdigit() else None
-
-
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -80,8 +51,20 @@ def _is_alive(pid: int) -> bool:
 
 
 def running_pid(process: LocalProcess) -> int | None:
-    """Return the pid under which a server of this cluster runs now; None when it does not."""
-    return lock_holder(Path(process.directory))
+    """Return the pid under which a server of this cluster runs now; None when it does not.
+
+    A pid alone proves nothing, because the system gives it to other programs later: the lock ends with the process
+    that holds it, so a locked file tells the truth about the pid in it.
+    """
+    directory = Path(process.directory)
+    try:
+        text = (directory / LOCK_NAME).read_bytes()
+    except FileNotFoundError:
+        return None
+    # The lock is tried only when the pid lives: a server that is starting must not find it taken by us.
+    if not text.strip().isdigit() or not _is_alive(int(text)):
+        return None
+    return lock_holder(directory) or None
 
 
 def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
@@ -159,6 +142,16 @@ def wait_ready(started: Started) -> float:
                 metadata={"server": started.process.name, "log": str(started.log)},
             )
         time.sleep(_POLL_INTERVAL_S)
+
+
+def end(started: Started) -> None:
+    """End a server that was just started, ready or not."""
+    started.child.terminate()
+    try:
+        started.child.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        started.child.kill()
+        started.child.wait()
 
 
 def stop(process: LocalProcess, pid: int, signal_number: signal.Signals) -> None:

@@ -1,0 +1,108 @@
+"""Key files as commands handle them: made once, shown by fingerprint only (Invariant 11)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstore.core.errors import InvalidRequest, NotFound, PermissionDenied
+from dstore.crypto.keyring import create_keyring, load_keyring
+from dstore.system.environment import SystemRandom
+
+PASSPHRASE_SIZE_BYTES_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A key file without its secrets.
+
+    Attributes:
+        fingerprint: of the active key, for people.
+        key_ids: of all keys, the active one first, in hex.
+        created: whether this command made it.
+    """
+
+    path: str
+    fingerprint: str
+    key_ids: tuple[str, ...]
+    created: bool
+
+
+def create_key_file(path: Path, passphrase: str | None) -> KeyFile:
+    """Make a key file with one new key, and the directory that it is in.
+
+    Raises:
+        AlreadyExists: with reason KEY_FILE_EXISTS; a key file is never replaced.
+        OSError: when the directory cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keyring = create_keyring(path, SystemRandom(), passphrase)
+    return _describe(path, keyring.key_ids, created=True)
+
+
+def show_key_file(path: Path, passphrase: str | None) -> KeyFile:
+    """Read a key file and return what may be known of it.
+
+    Raises:
+        DstoreError: what ``load_keyring`` raises.
+    """
+    return _describe(path, load_keyring(path, passphrase).key_ids, created=False)
+
+
+def keep_or_create_key_file(path: Path) -> KeyFile | None:
+    """Make the key file unless there is one; None when the one that is there needs a passphrase.
+
+    Raises:
+        DstoreError: when the file that is there cannot be used.
+    """
+    if not os.path.lexists(path):
+        return create_key_file(path, None)
+    try:
+        return show_key_file(path, None)
+    except PermissionDenied as error:
+        if error.reason != "PASSPHRASE_REQUIRED":
+            raise
+        return None
+
+
+def read_passphrase(path: Path | None) -> str | None:
+    """Return the first line of a passphrase file, without its line end; None without a file.
+
+    Raises:
+        NotFound: with reason PASSPHRASE_FILE_MISSING.
+        InvalidRequest: with reason PASSPHRASE_INVALID when it is empty, too long or no text.
+    """
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            line = file.readline(PASSPHRASE_SIZE_BYTES_MAX + 2)
+        passphrase = line.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except FileNotFoundError:
+        raise NotFound(
+            f"There is no passphrase file at {path}; write the passphrase into it as one line, mode 600.",
+            reason="PASSPHRASE_FILE_MISSING",
+            metadata={"path": str(path)},
+        ) from None
+    except UnicodeDecodeError:
+        passphrase = ""
+    if not passphrase or len(line) > PASSPHRASE_SIZE_BYTES_MAX:
+        raise InvalidRequest(
+            f"The first line of {path} is no passphrase; write 1 to {PASSPHRASE_SIZE_BYTES_MAX} bytes of UTF-8.",
+            reason="PASSPHRASE_INVALID",
+            metadata={"path": str(path)},
+        )
+    return passphrase
+
+
+def fingerprint(key_id: bytes) -> str:
+    """Write the first four bytes of a key id as people compare them: ``7f3a-91c2``."""
+    return f"{key_id[:2].hex()}-{key_id[2:4].hex()}"
+
+
+def _describe(path: Path, key_ids: tuple[bytes, ...], *, created: bool) -> KeyFile:
+    return KeyFile(
+        path=str(path),
+        fingerprint=fingerprint(key_ids[0]),
+        key_ids=tuple(key_id.hex() for key_id in key_ids),
+        created=created,
+    )

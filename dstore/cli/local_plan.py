@@ -1,0 +1,130 @@
+"""What a cluster on this machine should consist of: decided here, from what is there and what was asked for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dstore.cli.cluster_file import LocalCluster, LocalProcess
+from dstore.cli.ports import PORT_DEFAULT, ServerPorts, plan_ports
+from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
+from dstore.core.limits import CHUNK_SIZE_BYTES_DEFAULT, MIN_REPLICAS_DEFAULT, REPLICAS_DEFAULT
+
+CHUNKSERVERS_DEFAULT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """What ``dstore up`` was asked for; None where the user left the choice open."""
+
+    directory: Path
+    profile: str
+    chunkservers: int | None = None
+    port: int | None = None
+    chunk_size_bytes: int | None = None
+
+
+def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Collection[str]) -> LocalCluster:
+    """Return the cluster that is to run. One that exists keeps its servers, its policy and its ports.
+
+    ``running`` names the servers that run now.
+
+    Raises:
+        AlreadyExists: with reason CLUSTER_OF_OTHER_PROFILE.
+        Conflict: with reason CLUSTER_RUNNING, when a change needs a stopped cluster.
+        InvalidRequest: when numbers do not fit.
+    """
+    if existing is None:
+        return _new_cluster(request)
+    if existing.profile != request.profile:
+        raise AlreadyExists(
+            f"The cluster in {request.directory} belongs to the profile {existing.profile!r}. Start it with "
+            f"--profile {existing.profile}, or make another one with another --dir and --port.",
+            reason="CLUSTER_OF_OTHER_PROFILE",
+            metadata={"directory": str(request.directory), "profile": existing.profile},
+        )
+    number = len(existing.chunkservers) if request.chunkservers is None else request.chunkservers
+    if number < len(existing.chunkservers):
+        raise InvalidRequest(
+            f"The cluster in {request.directory} has {len(existing.chunkservers)} chunkservers with data on "
+            f"them; starting only {number} would hide it. Leave out --chunkservers, or give a larger number.",
+            reason="CHUNKSERVERS_FEWER",
+            metadata={"chunkservers": str(len(existing.chunkservers))},
+        )
+    port = existing.port if request.port is None else request.port
+    chunk_size_bytes = request.chunk_size_bytes or existing.chunk_size_bytes
+    if running and port != existing.port:
+        raise _running(request, f"its master listens on port {existing.port}, not on {port}")
+    if "master" in running and chunk_size_bytes != existing.chunk_size_bytes:
+        raise _running(request, f"its chunks have {existing.chunk_size_bytes} bytes, not {chunk_size_bytes}")
+    return _place(replace(existing, chunk_size_bytes=chunk_size_bytes), request.directory, port, number)
+
+
+def find_process(cluster: LocalCluster, name: str) -> LocalProcess:
+    """Return the server of that name.
+
+    Raises:
+        NotFound: with reason NODE_UNKNOWN, listing the names that there are.
+    """
+    process = cluster.process(name)
+    if process is None:
+        names = ", ".join(each.name for each in cluster.processes)
+        raise NotFound(
+            f"There is no server {name!r} in this cluster; it has {names}.",
+            reason="NODE_UNKNOWN",
+            metadata={"name": name},
+        )
+    return process
+
+
+def with_pid(cluster: LocalCluster, name: str, pid: int) -> LocalCluster:
+    """Return the cluster with the pid of one server changed."""
+    return replace(
+        cluster,
+        processes=tuple(
+            replace(process, pid=pid) if process.name == name else process for process in cluster.processes
+        ),
+    )
+
+
+def server_ports(process: LocalProcess) -> ServerPorts:
+    """Return the ports of one server."""
+    return ServerPorts(process.name, process.port, process.http_port)
+
+
+def _new_cluster(request: UpRequest) -> LocalCluster:
+    number = CHUNKSERVERS_DEFAULT if request.chunkservers is None else request.chunkservers
+    cluster = LocalCluster(
+        endpoint="",
+        port=0,
+        profile=request.profile,
+        replicas=min(REPLICAS_DEFAULT, number),
+        min_replicas=min(MIN_REPLICAS_DEFAULT, number),
+        chunk_size_bytes=request.chunk_size_bytes or CHUNK_SIZE_BYTES_DEFAULT,
+        processes=(),
+    )
+    return _place(cluster, request.directory, PORT_DEFAULT if request.port is None else request.port, number)
+
+
+def _place(cluster: LocalCluster, directory: Path, port: int, number: int) -> LocalCluster:
+    """Give every server its ports and its directory; pids of servers that are known stay."""
+    pids = {process.name: process.pid for process in cluster.processes}
+    processes = tuple(
+        LocalProcess(
+            name=ports.name,
+            role="master" if ports.name == "master" else "chunkserver",
+            pid=pids.get(ports.name, 0),
+            port=ports.port,
+            http_port=ports.http_port,
+            directory=str(directory / ports.name),
+        )
+        for ports in plan_ports(port, number)
+    )
+    return replace(cluster, endpoint=f"127.0.0.1:{port}", port=port, processes=processes)
+
+
+def _running(request: UpRequest, what: str) -> Conflict:
+    return Conflict(
+        f"The cluster in {request.directory} is running, and {what}. Run `dstore down` first, or leave the option out.",
+        reason="CLUSTER_RUNNING",
+        metadata={"directory": str(request.directory)},
+    )
