@@ -88,12 +88,8 @@ def create_keyring(path: str | os.PathLike[str], random: Random, passphrase: str
     """
     shown = os.fspath(path)
     keyring = Keyring([Kek(random.token_bytes(KEY_SIZE_BYTES))])
-    if passphrase is None:
-        encoded = encode_keyring(keyring)
-    else:
-        encoded = encode_protected_keyring(keyring, passphrase, random)
     try:
-        _write_new(shown, encoded)
+        _write_new(shown, _encode(keyring, random, passphrase))
     except FileExistsError:
         raise AlreadyExists(
             f"The key file {shown} exists and is not replaced, because files may need its keys; choose "
@@ -116,6 +112,12 @@ def create_keyring(path: str | os.PathLike[str], random: Random, passphrase: str
             metadata={"path": shown},
         ) from error
     return keyring
+
+
+def _encode(keyring: Keyring, random: Random, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        return encode_keyring(keyring)
+    return encode_protected_keyring(keyring, passphrase, random)
 
 
 def _check_private(descriptor: int, shown: str) -> None:

@@ -128,9 +128,7 @@ def test_ranges_outside_are_refused(offset: int, length: int) -> None:
 
 
 RANGE_PLAINTEXT = make_plaintext(5 * SEGMENT)
-RANGE_SEALED = {
-    size: seal(KEY, CONTEXT, SALT, RANGE_PLAINTEXT[:size]) for size in (4 * SEGMENT, 5 * SEGMENT - 7)
-}
+RANGE_SEALED = {size: seal(KEY, CONTEXT, SALT, RANGE_PLAINTEXT[:size]) for size in (4 * SEGMENT, 5 * SEGMENT - 7)}
 
 
 @settings(max_examples=200)
