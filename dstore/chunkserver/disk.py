@@ -112,6 +112,11 @@ class LocalDiskFile:
         self._users = 1
         self._closed = False
 
+    def __del__(self) -> None:
+        # An open whose caller was cancelled leaves a file that nobody has.
+        if not self._closed:
+            os.close(self._descriptor)
+
     async def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
         """See ``DiskFile.write_at``."""
         await self._run(self._write, offset, buffers)
@@ -174,9 +179,7 @@ class LocalDiskFile:
         # A short read is rare (a signal, the end of the file); only then are pieces put together.
         pieces = [data]
         size = len(data)
-        while size < length_bytes and (
-            piece := os.pread(self._descriptor, length_bytes - size, offset + size)
-        ):
+        while size < length_bytes and (piece := os.pread(self._descriptor, length_bytes - size, offset + size)):
             pieces.append(piece)
             size += len(piece)
         return b"".join(pieces)

@@ -100,9 +100,7 @@ class MemoryDisk:
             raise NotADirectoryError(errno.ENOTDIR, "Not a directory", path)
         prefix = f"{path}/" if path else ""
         everything = self._directories.union(self._names)
-        return tuple(
-            sorted(name.removeprefix(prefix) for name in everything if name and dirname(name) == path)
-        )
+        return tuple(sorted(name.removeprefix(prefix) for name in everything if name and dirname(name) == path))
 
     async def capacity(self) -> Capacity:
         """See ``Disk.capacity``."""
