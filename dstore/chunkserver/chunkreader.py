@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.chunkfile import (
@@ -71,7 +71,7 @@ class ChunkReader:
         self._open_chunks_max = open_chunks_max
         self._open: OrderedDict[ChunkId, OpenChunk] = OrderedDict()
 
-    async def read(self, request: ReadRequest) -> AsyncIterator[Frame]:
+    async def read(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
         """Yield the range as frames of exactly the size that was asked for, except the last.
 
         Raises:
@@ -127,8 +127,9 @@ class ChunkReader:
             Corrupt: ``CHUNK_CORRUPT``.
             Unavailable: ``DISK_FAILED``.
         """
-        async for _ in self.read(ReadRequest(chunk_id, 0, 0)):
-            pass
+        async with aclosing(self.read(ReadRequest(chunk_id, 0, 0))) as frames:
+            async for _ in frames:
+                pass
         return await self.stat(chunk_id)
 
     async def close(self) -> None:

@@ -200,12 +200,11 @@ class ChunkStore:
             },
         )
 
-    def attribute(self, error: DstoreError) -> DstoreError:
-        """Say that this server failed, unless the error already names one."""
+    def attribute(self, error: DstoreError) -> None:
+        """Add to an error that this server failed, unless it already names one."""
         if "server_id" not in error.metadata:
             error.metadata["server_id"] = self._identity.server_id
             error.metadata["server_name"] = self.name
-        return error
 
 
 async def _empty_temporary(disk: Disk, recovery: Recovery) -> None:

@@ -1,0 +1,173 @@
+"""``Chunks`` on one disk: admission, the own copy, the relay, reads; and what is counted about them."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from dstore.chunkserver.admission import check_header
+from dstore.chunkserver.chunkreader import ChunkReader
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.localwriter import open_local_writer
+from dstore.chunkserver.metrics import ChunkserverMetrics
+from dstore.chunkserver.relay import STALL_TIMEOUTS, RelayWriter, StallTimeouts
+from dstore.chunkserver.silence import SilenceLimit
+from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.environment import Clock
+from dstore.core.errors import DstoreError, LimitExceeded
+from dstore.core.ids import ChunkId
+from dstore.core.interfaces import ChunkWriter, Peers
+from dstore.core.limits import CONCURRENT_CHUNK_WRITES_MAX
+
+
+class ChunkService:
+    """Implements ``core.interfaces.Chunks``.
+
+    Attributes:
+        write_streams: under way now.
+        read_streams: under way now.
+    """
+
+    def __init__(
+        self,
+        store: ChunkStore,
+        peers: Peers,
+        clock: Clock,
+        metrics: ChunkserverMetrics,
+        *,
+        timeouts: StallTimeouts = STALL_TIMEOUTS,
+        write_streams_max: int = CONCURRENT_CHUNK_WRITES_MAX,
+    ) -> None:
+        self._store = store
+        self._reader = ChunkReader(store)
+        self._peers = peers
+        self._clock = clock
+        self._metrics = metrics
+        self._timeouts = timeouts
+        self._write_streams_max = write_streams_max
+        self.write_streams = 0
+        self.read_streams = 0
+
+    async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
+        """See ``ChunkService.WriteChunk``."""
+        stream = _WriteStream(self, self._clock.monotonic_s())
+        try:
+            if self.write_streams > self._write_streams_max:
+                raise LimitExceeded(
+                    f"{self._write_streams_max} chunks are being written to {self._store.name} already. "
+                    "Retry in a moment, or use another group.",
+                    reason="TOO_MANY_STREAMS",
+                )
+            check_header(header, self._store.identity)
+            writer: ChunkWriter = await open_local_writer(self._store, self._reader, header)
+            if header.chain:
+                writer = RelayWriter(writer, self._peers, header, self._timeouts)
+            stream.inner = SilenceLimit(writer, self._timeouts.from_writer_s)
+        except DstoreError as error:
+            stream.end(error.reason)
+            self._store.attribute(error)
+            raise
+        except BaseException:
+            stream.end("CANCELLED")
+            raise
+        return stream
+
+    async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
+        """See ``ChunkService.ReadChunk``."""
+        start_s = self._clock.monotonic_s()
+        metrics = self._metrics
+        self.read_streams += 1
+        try:
+            # Closed here and now, not by the garbage collector: it holds an open file.
+            async with aclosing(self._reader.read(request)) as frames:
+                async for frame in frames:
+                    metrics.read_bytes.inc(len(frame.data))
+                    yield frame
+        except DstoreError as error:
+            metrics.operation_failures.labels("read", error.reason).inc()
+            self._store.attribute(error)
+            raise
+        finally:
+            self.read_streams -= 1
+            metrics.operation_duration.labels("read").observe(self._clock.monotonic_s() - start_s)
+
+    async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
+        """See ``ChunkService.StatChunk``."""
+        try:
+            return await self._reader.stat(chunk_id)
+        except DstoreError as error:
+            self._metrics.operation_failures.labels("stat", error.reason).inc()
+            self._store.attribute(error)
+            raise
+
+    async def close(self) -> None:
+        """Close the files that are kept open."""
+        await self._reader.close()
+
+    async def refresh_metrics(self) -> None:
+        """Measure what is a state and not an event.
+
+        Raises:
+            Unavailable: ``DISK_FAILED``.
+        """
+        metrics, store = self._metrics, self._store
+        metrics.chunks.set(store.chunk_count)
+        metrics.corrupt_chunks.set(len(store.corrupt))
+        metrics.disk_suspect.set(store.suspicion is not None)
+        metrics.streams.labels("write").set(self.write_streams)
+        metrics.streams.labels("read").set(self.read_streams)
+        capacity = await store.capacity()
+        metrics.disk_capacity_bytes.set(capacity.total_bytes)
+        metrics.disk_used_bytes.set(capacity.used_bytes)
+
+
+class _WriteStream:
+    """The outermost ``ChunkWriter``: counts the stream, names the failed server, drops the chunk on any error."""
+
+    inner: ChunkWriter
+
+    def __init__(self, service: ChunkService, start_s: float) -> None:
+        self._service = service
+        self._start_s = start_s
+        self._ended = False
+        service.write_streams += 1
+
+    async def send(self, frame: Frame) -> None:
+        try:
+            await self.inner.send(frame)
+        except DstoreError as error:
+            await self._fail(error)
+            raise
+        self._service._metrics.write_bytes.inc(len(frame.data))
+
+    async def finish(self, finish: WriteFinish) -> WriteResult:
+        try:
+            result = await self.inner.finish(finish)
+        except DstoreError as error:
+            await self._fail(error)
+            raise
+        self.end(None)
+        return result
+
+    async def abort(self) -> None:
+        try:
+            await self.inner.abort()
+        finally:
+            self.end("ABORTED")
+
+    async def _fail(self, error: DstoreError) -> None:
+        self._service._store.attribute(error)
+        try:
+            await self.inner.abort()
+        finally:
+            self.end(error.reason)
+
+    def end(self, reason: str | None) -> None:
+        """Give the place to another stream; only the first call counts."""
+        if self._ended:
+            return
+        self._ended = True
+        service = self._service
+        service.write_streams -= 1
+        metrics = service._metrics
+        metrics.operation_duration.labels("write").observe(service._clock.monotonic_s() - self._start_s)
+        if reason is not None:
+            metrics.operation_failures.labels("write", reason).inc()
