@@ -1,5 +1,6 @@
 """Every bound in one place, with its reason; relations between bounds are asserted at the end."""
 
+#: Binary units, as everywhere in storage.
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -77,6 +78,7 @@ INTENT_RENEW_INTERVAL_S = INTENT_LEASE_DURATION_S / 3
 REQUEST_RETENTION_S = 24 * 3600.0
 REQUEST_PRUNE_INTERVAL_S = 60.0
 
+#: Often enough that two lost beats are noticed within SERVER_SUSPECT_AFTER_S.
 HEARTBEAT_INTERVAL_S = 1.0
 #: A server that missed beats for this long gets no new chunks.
 SERVER_SUSPECT_AFTER_S = 3.0
@@ -135,6 +137,8 @@ READ_AHEAD_SIZE_BYTES_MAX = 4 * MIB
 UNRESOLVED_MUTATIONS_MAX = 64
 #: Versions that are gathered before a client writes them to its state file.
 HIGH_WATER_BATCH_MAX = 256
+#: Versions that a client remembers in memory beside its state file: about 10 MiB.
+HIGH_WATER_REMEMBERED_MAX = 100_000
 #: Threads for blocking disk calls in a server.
 DISK_THREADS = 4
 #: Writes that are gathered into one metadata transaction.
@@ -155,8 +159,11 @@ FILL_WRITE_MAX = 0.95
 
 # --- Placement -------------------------------------------------------------------------------------------------
 
+#: Two may fail at once; the custom of the field.
 REPLICAS_DEFAULT = 3
+#: A chain is as slow as the sum of its hops.
 REPLICAS_MAX = 8
+#: With fewer, one failure would lose an acknowledged write.
 MIN_REPLICAS_DEFAULT = 2
 #: Groups that each server should be a member of: enough that a lost server's load spreads over all others.
 GROUPS_PER_SERVER = 12
@@ -176,6 +183,7 @@ assert CHUNK_RECORDS_PER_MESSAGE_MAX * 400 <= MESSAGE_SIZE_BYTES_MAX
 assert LIST_PAGE_SIZE_MAX * (NAME_SIZE_BYTES_MAX + 100) < MESSAGE_SIZE_BYTES_MAX
 assert FIRST_CONTACT_PATIENCE_S <= CLIENT_PATIENCE_S
 assert SERVER_DOWN_AFTER_S < SERVER_AVOID_DURATION_S
+assert HIGH_WATER_BATCH_MAX < HIGH_WATER_REMEMBERED_MAX
 assert PLACEMENTS_AHEAD_MAX <= CHUNK_ALLOCATION_MAX
 assert READ_AHEAD_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0 == READ_AHEAD_SIZE_BYTES_MAX % SEGMENT_SIZE_BYTES
 assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10

@@ -1,0 +1,168 @@
+"""One chunk on its way to one chain of chunkservers: sealed frame by frame, sent, acknowledged. One attempt."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from dstore.core.checksum import crc32c
+from dstore.core.chunks import ChainMember, Durability, Frame, WriteFinish, WriteHeader, WriteResult
+from dstore.core.errors import DeadlineExceeded, DstoreError, Internal, NotReady
+from dstore.core.files import ChunkPlacement, ChunkRecord, WrittenChunk
+from dstore.core.ids import ClusterId, ServerId
+from dstore.core.interfaces import ChunkWriter, Peers
+from dstore.core.limits import (
+    CHUNK_HEADER_SIZE_BYTES,
+    FRAME_SEGMENTS,
+    FRAME_SIZE_BYTES,
+    FRAME_SIZE_BYTES_MAX,
+    SEGMENT_SIZE_BYTES,
+    SEGMENT_TAG_SIZE_BYTES,
+    STREAM_STALL_STEP_S,
+    STREAM_STALL_TIMEOUT_S,
+)
+from dstore.crypto.cobblestone import ChunkSealer, sealed_length
+
+T = TypeVar("T")
+
+_STRIDE_SIZE_BYTES = FRAME_SEGMENTS * SEGMENT_SIZE_BYTES
+#: The first frame has the chunk's header in front, and the last may end with an empty segment.
+FRAME_BUFFER_SIZE_BYTES = CHUNK_HEADER_SIZE_BYTES + FRAME_SIZE_BYTES + SEGMENT_TAG_SIZE_BYTES
+
+assert FRAME_BUFFER_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkToSend:
+    """A chunk and what it is to be sealed with.
+
+    Attributes:
+        plaintext: must not change while it is sent.
+        sealer: with a salt that no other bytes were ever sealed with.
+    """
+
+    index: int
+    plaintext: memoryview = field(repr=False)
+    sealer: ChunkSealer
+    descriptor: bytes = field(repr=False)
+
+
+async def send_chunk(
+    peers: Peers,
+    chunk: ChunkToSend,
+    placement: ChunkPlacement,
+    *,
+    cluster_id: ClusterId,
+    min_replicas: int,
+    buffer: bytearray,
+) -> WrittenChunk:
+    """Write a chunk to a chain and return its record with the servers that have it on stable storage.
+
+    ``buffer`` holds one frame at a time; a receiver must not keep a frame's data after ``send`` returned.
+
+    Raises:
+        DstoreError: the chunk must be given up (Invariant 6); ``blamed_server`` tells who failed.
+    """
+    chain = _chain(placement)
+    head = _Head(chain)
+    length_bytes = sealed_length(len(chunk.plaintext))
+    header = WriteHeader(
+        chunk_id=placement.chunk_id,
+        cluster_id=cluster_id,
+        group_epoch=placement.group.epoch,
+        length_bytes=length_bytes,
+        durability=Durability.SYNCED,
+        chain=chain[1:],
+        descriptor=chunk.descriptor,
+    )
+    writer = await head.within(peers.chunks(chain[0].address).write_chunk(header))
+    try:
+        crc = await _send_frames(writer, chunk, head, buffer)
+        result = await head.within(writer.finish(WriteFinish(length_bytes, crc)))
+        replicas = _acknowledged(result, chain, min_replicas)
+    except BaseException:
+        await writer.abort()
+        raise
+    return WrittenChunk(ChunkRecord(chunk.index, placement.chunk_id, length_bytes, crc, chunk.sealer.header), replicas)
+
+
+def blamed_server(error: DstoreError, placement: ChunkPlacement) -> ServerId | None:
+    """Return which server of the chain failed: the one that the error names, else the head.
+
+    None when nobody did: a stale epoch only means that the placement is old.
+    """
+    if error.reason == "STALE_GROUP_EPOCH":
+        return None
+    named = error.metadata.get("server_id")
+    return ServerId(named) if named in placement.chain else placement.chain[0]
+
+
+class _Head:
+    """The first server of a chain, which must make progress in time.
+
+    It gets one step more than it gives the next server, so that the hop next to a fault reports it.
+    """
+
+    __slots__ = ("_member", "_stall_timeout_s")
+
+    def __init__(self, chain: tuple[ChainMember, ...]) -> None:
+        self._member = chain[0]
+        self._stall_timeout_s = STREAM_STALL_TIMEOUT_S + STREAM_STALL_STEP_S * (len(chain) + 1)
+
+    async def within(self, step: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._stall_timeout_s):
+                return await step
+        except DeadlineExceeded:
+            raise
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The chunkserver at {self._member.address} made no progress for {self._stall_timeout_s:.0f} s; it "
+                "may be hung or overloaded.",
+                reason="STREAM_STALLED",
+                metadata={"server_id": self._member.server_id, "address": self._member.address},
+            ) from error
+
+
+async def _send_frames(writer: ChunkWriter, chunk: ChunkToSend, head: _Head, buffer: bytearray) -> int:
+    """Seal and send all frames; return the CRC32C of the whole ciphertext."""
+    view = memoryview(buffer)
+    view[:CHUNK_HEADER_SIZE_BYTES] = chunk.sealer.header
+    filled = CHUNK_HEADER_SIZE_BYTES
+    size = len(chunk.plaintext)
+    sent, whole_crc = 0, 0
+    for start in range(0, max(size, 1), _STRIDE_SIZE_BYTES):
+        end = min(start + _STRIDE_SIZE_BYTES, size)
+        filled += chunk.sealer.seal_segments(
+            chunk.plaintext[start:end], start // SEGMENT_SIZE_BYTES, view[filled:], last=end == size
+        )
+        data = view[:filled]
+        whole_crc = crc32c(data, whole_crc)
+        await head.within(writer.send(Frame(sent, crc32c(data), data)))
+        sent += filled
+        filled = 0
+    return whole_crc
+
+
+def _chain(placement: ChunkPlacement) -> tuple[ChainMember, ...]:
+    members = {replica.server_id: replica for replica in placement.group.members}
+    if not placement.chain or not set(placement.chain) <= members.keys():
+        raise Internal(
+            f"The master placed chunk {placement.chunk_id} on servers that are not in its group; report this defect.",
+            reason="PLACEMENT_INVALID",
+        )
+    return tuple(ChainMember(server_id, members[server_id].address) for server_id in placement.chain)
+
+
+def _acknowledged(result: WriteResult, chain: tuple[ChainMember, ...], min_replicas: int) -> tuple[ServerId, ...]:
+    """Return the servers that hold the chunk durably. Invariant 1: fewer than demanded is a failure."""
+    durable = [ack.server_id for ack in result.replicas if ack.durability is Durability.SYNCED]
+    expected = {member.server_id for member in chain}
+    if len(durable) != len(set(durable)) or not set(durable) <= expected or len(durable) < min_replicas:
+        raise NotReady(
+            f"The chunkserver at {chain[0].address} acknowledged {len(durable)} durable copies, of which "
+            f"{min_replicas} are needed on distinct servers of the chain; the chunk is written again elsewhere.",
+            reason="ACKNOWLEDGEMENT_INVALID",
+            metadata={"server_id": chain[0].server_id},
+        )
+    return tuple(durable)

@@ -1,0 +1,98 @@
+"""Reads ranges of one opened file: several chunks in flight, each from whichever replica can give it."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from dstore.client.chunk_fetching import fetch_range
+from dstore.client.concurrency import run_together
+from dstore.client.opening import VerifiedFile, chunk_length
+from dstore.client.session import Progress, Session
+from dstore.core.limits import CHUNKS_IN_FLIGHT_READ
+
+#: Takes the plaintext of one chunk, and the chunk's place in the file.
+Sink = Callable[[int, memoryview], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a range that lies in one chunk.
+
+    Attributes:
+        offset: in the chunk.
+        start: in the range.
+    """
+
+    chunk_index: int
+    offset: int
+    start: int
+    length: int
+
+
+def split_range(offset: int, length: int, chunk_size_bytes: int) -> Iterator[Piece]:
+    """Yield the parts of a range, chunk by chunk."""
+    position, end = offset, offset + length
+    while position < end:
+        index, inner = divmod(position, chunk_size_bytes)
+        size = min(chunk_size_bytes - inner, end - position)
+        yield Piece(index, inner, position - offset, size)
+        position += size
+
+
+class FileReader:
+    """Reads one version of a file; whatever happens to the path meanwhile, all bytes are of that version."""
+
+    def __init__(self, session: Session, file: VerifiedFile) -> None:
+        self._session = session
+        self.file = file
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.file.manifest.size_bytes
+
+    async def read_into(self, offset: int, out: memoryview, *, progress: Progress | None = None) -> None:
+        """Fill ``out`` from ``offset`` on; the range must lie within the file.
+
+        Raises:
+            DstoreError: as ``fetch_range``; what is in ``out`` then must not be used.
+        """
+        pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes)
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            for piece in pieces:
+                target = out[piece.start : piece.start + piece.length]
+                await fetch_range(self._session, self.file, piece.chunk_index, piece.offset, target)
+                done += piece.length
+                if progress is not None:
+                    progress(done)
+
+        await run_together(work() for _ in range(self._worker_count(len(out))))
+
+    async def read_chunks(self, sink: Sink, *, progress: Progress | None = None) -> None:
+        """Pass every chunk to ``sink``, in any order, several at once; memory stays bounded.
+
+        Raises:
+            DstoreError: as ``fetch_range``, and what ``sink`` raises.
+        """
+        manifest = self.file.manifest
+        indexes = iter(range(manifest.chunk_count))
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            buffer = memoryview(bytearray(min(manifest.chunk_size_bytes, manifest.size_bytes)))
+            for index in indexes:
+                target = buffer[: chunk_length(manifest, index)]
+                await fetch_range(self._session, self.file, index, 0, target)
+                await sink(index * manifest.chunk_size_bytes, target)
+                done += len(target)
+                if progress is not None:
+                    progress(done)
+
+        await run_together(work() for _ in range(self._worker_count(manifest.size_bytes)))
+
+    def _worker_count(self, length: int) -> int:
+        # A range that does not start with a chunk may touch one chunk more than its length says.
+        return min(CHUNKS_IN_FLIGHT_READ, -(-length // self.file.manifest.chunk_size_bytes) + 1) if length else 0

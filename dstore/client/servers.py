@@ -1,0 +1,42 @@
+"""Which chunkservers to turn to, and which to leave alone for a while."""
+
+from dstore.core.environment import Clock
+from dstore.core.groups import Group, Replica, ServerPhase
+from dstore.core.ids import ServerId
+from dstore.core.limits import SERVER_AVOID_DURATION_S
+
+_PHASE_RANK = {ServerPhase.UP: 0, ServerPhase.SUSPECT: 2, ServerPhase.DOWN: 3}
+_AVOIDED_RANK = 1
+
+
+class AvoidedServers:
+    """Chunkservers that failed this client a moment ago: it knows earlier than the master does."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until_s: dict[ServerId, float] = {}
+
+    def add(self, server_id: ServerId) -> None:
+        """Avoid a server from now on, for ``SERVER_AVOID_DURATION_S``."""
+        self._until_s[server_id] = self._clock.monotonic_s() + SERVER_AVOID_DURATION_S
+
+    def current(self) -> tuple[ServerId, ...]:
+        """Return the servers to avoid now, in a fixed order."""
+        now_s = self._clock.monotonic_s()
+        self._until_s = {server_id: until for server_id, until in self._until_s.items() if until > now_s}
+        return tuple(sorted(self._until_s))
+
+
+def order_replicas(group: Group, *, rotation: int, avoided: tuple[ServerId, ...]) -> tuple[Replica, ...]:
+    """Return the members of a group in the order in which to read from them.
+
+    Servers that are up come first, rotated by ``rotation`` so that successive chunks load different servers; then
+    those that failed a moment ago, then suspect ones, then those that the master believes down: it may be wrong.
+    """
+    shift = rotation % len(group.members) if group.members else 0
+    rotated = group.members[shift:] + group.members[:shift]
+
+    def rank(replica: Replica) -> int:
+        return max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
+
+    return tuple(sorted(rotated, key=rank))

@@ -1,0 +1,37 @@
+"""What all operations of one client share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dstore.client.high_water import HighWaterMarks
+from dstore.client.servers import AvoidedServers
+from dstore.core.environment import Clock, Random
+from dstore.core.files import ClusterInfo
+from dstore.core.ids import RequestId
+from dstore.core.interfaces import Namespace, Peers
+from dstore.crypto.keys import Keyring
+
+#: Gets the bytes done so far. Called on the event loop, so it must return soon; what it raises ends the transfer.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The cluster, the keys and the world, for one client after its first contact.
+
+    Attributes:
+        namespace: repeats what may be repeated.
+    """
+
+    cluster: ClusterInfo
+    namespace: Namespace
+    peers: Peers
+    keyring: Keyring = field(repr=False)
+    clock: Clock
+    random: Random
+    marks: HighWaterMarks
+    avoided: AvoidedServers
+
+    def request_id(self) -> RequestId:
+        """Return a fresh idempotency key."""
+        return RequestId(self.random.uuid())

@@ -1,0 +1,342 @@
+"""Writes one file: chunks in flight over several groups, then one commit that makes all of it visible.
+
+    open ──write_chunk──▶ chunks in flight ──finish──▶ all durable ──commit──▶ visible
+      └───────────────────────┴── any failure: discard ──────────┘ nothing is visible
+
+Invariant 6: a chunk that failed is given up, and the same bytes go to a new id elsewhere, under a fresh salt.
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from dstore.client.chunk_sending import FRAME_BUFFER_SIZE_BYTES, ChunkToSend, blamed_server, send_chunk
+from dstore.client.opening import rolled_back
+from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
+from dstore.client.session import Progress, Session
+from dstore.core.backoff import Backoff
+from dstore.core.errors import (
+    CommitUnknown,
+    Conflict,
+    DstoreError,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    OutOfSpace,
+    Unavailable,
+)
+from dstore.core.files import Commit, FileInfo, Precondition, WriteIntent, WrittenChunk
+from dstore.core.ids import Version
+from dstore.core.limits import (
+    ABANDON_TIMEOUT_S,
+    CHUNK_WRITE_ATTEMPTS_MAX,
+    CHUNKS_IN_FLIGHT_WRITE,
+    COMMIT_ATTEMPTS_MAX,
+    INTENT_RENEW_INTERVAL_S,
+    PLACEMENTS_AHEAD_MAX,
+)
+from dstore.core.manifest import Manifest
+from dstore.crypto.cobblestone import SALT_SIZE_BYTES, ChunkSealer, chunk_context
+from dstore.crypto.derivation import KEY_SIZE_BYTES, NONCE_SIZE_BYTES
+from dstore.crypto.keys import wrap_dek
+from dstore.crypto.seal import Descriptor, seal_descriptor, seal_manifest
+
+
+class FileWriter:
+    """A file that is being written. Use as an asynchronous context manager: leaving it unfinished discards."""
+
+    def __init__(
+        self,
+        session: Session,
+        path: str,
+        intent: WriteIntent,
+        *,
+        expected: int | None,
+        progress: Progress | None,
+    ) -> None:
+        """Continue an intent; ``FileWriter.begin`` makes one."""
+        self._session = session
+        self._path = path
+        self._intent = intent
+        self._expected = expected
+        self._progress = progress
+        self._dek = session.random.token_bytes(KEY_SIZE_BYTES)
+        nonce = session.random.token_bytes(NONCE_SIZE_BYTES)
+        self._wrapped_keys = (wrap_dek(session.keyring.active, intent.cluster_id, intent.file_id, self._dek, nonce),)
+        self._created_ns = session.clock.wall_ns()
+        self._ledger = Ledger()
+        self._placements = Placements(session, intent, self._ledger, expected=expected)
+        self._slots = asyncio.Semaphore(CHUNKS_IN_FLIGHT_WRITE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewal = asyncio.create_task(self._renew())
+        self._failure: BaseException | None = None
+        self._frame_buffers: list[bytearray] = []
+        self._plaintext_buffers: list[bytearray] = []
+        self._chunk_count = 0
+        self._size_bytes = 0
+        self._done_bytes = 0
+        self._is_ended = False
+
+    @classmethod
+    async def begin(
+        cls,
+        session: Session,
+        path: str,
+        *,
+        precondition: Precondition,
+        size_bytes: int | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Start to write ``path``; ``size_bytes`` is a hint of how much will come, None when nobody knows.
+
+        Raises:
+            DstoreError: as ``Namespace.begin_write``.
+        """
+        chunk_size_bytes = session.cluster.policy.chunk_size_bytes
+        expected = None if size_bytes is None else -(-size_bytes // chunk_size_bytes)
+        first = 1 if expected is None else min(expected, PLACEMENTS_AHEAD_MAX)
+        request_id = session.request_id()
+        intent = await wait_for_servers(
+            session,
+            lambda: session.namespace.begin_write(
+                path, precondition=precondition, chunk_count=first, request_id=request_id
+            ),
+            patience_s=BEGIN_PATIENCE_S,
+        )
+        if intent.cluster_id != session.cluster.cluster_id or intent.name != path.rsplit("/", 1)[-1]:
+            raise Internal(
+                f"The master began another write than that of {path}; report this defect.", reason="INTENT_INVALID"
+            )
+        return cls(session, path, intent, expected=expected, progress=progress)
+
+    @property
+    def chunk_size_bytes(self) -> int:
+        """Size of every chunk but the last."""
+        return self._intent.policy.chunk_size_bytes
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._is_ended:
+            await self.discard()
+
+    def take_buffer(self) -> bytearray:
+        """Return a buffer of one chunk, to be filled and passed to ``write_chunk``, which takes it back."""
+        return self._plaintext_buffers.pop() if self._plaintext_buffers else bytearray(self.chunk_size_bytes)
+
+    async def write_chunk(self, plaintext: memoryview, *, buffer: bytearray | None = None) -> None:
+        """Put the next chunk in flight; returns as soon as there is room, not when it is durable.
+
+        The plaintext must not change before ``finish``; a ``buffer`` from ``take_buffer`` is used again when its
+        chunk is durable. Every chunk but the last is full.
+
+        Raises:
+            DstoreError: an earlier chunk could not be written; the file must be discarded.
+        """
+        await self._slots.acquire()
+        try:
+            self._check()
+        except BaseException:
+            self._slots.release()
+            raise
+        assert 0 < len(plaintext) <= self.chunk_size_bytes
+        assert self._size_bytes == self._chunk_count * self.chunk_size_bytes, "the last chunk was already written"
+        task = asyncio.create_task(self._write(self._chunk_count, plaintext, buffer))
+        self._chunk_count += 1
+        self._size_bytes += len(plaintext)
+        self._tasks.add(task)
+        task.add_done_callback(self._note_done)
+
+    async def finish(self) -> FileInfo:
+        """Wait until everything is durable, and commit.
+
+        Raises:
+            Conflict: the precondition no longer holds, or the intent expired.
+            CommitUnknown: the master did not say whether it committed.
+            DstoreError: something could not be written; nothing is visible.
+        """
+        while self._tasks and self._failure is None:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        self._check()
+        try:
+            info = await self._commit()
+        except CommitUnknown:
+            # Invariant 4: abandoning now would change the outcome that the caller is to find out.
+            self._is_ended = True
+            await self._stop()
+            raise
+        self._is_ended = True
+        await self._stop()
+        return info
+
+    async def discard(self) -> None:
+        """Give up the write: nothing becomes visible. Never raises."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        await self._stop()
+        # Best effort: an intent that the master does not hear of again expires.
+        with contextlib.suppress(DstoreError, TimeoutError):
+            async with asyncio.timeout(ABANDON_TIMEOUT_S):
+                await self._session.namespace.abandon_write(
+                    self._intent.intent_id, request_id=self._session.request_id()
+                )
+
+    async def _stop(self) -> None:
+        tasks = [self._renewal, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check(self) -> None:
+        if self._failure is None and self._renewal.done():
+            self._failure = self._renewal.exception()
+        if self._failure is not None:
+            raise self._failure
+        if self._is_ended:
+            raise InvalidRequest(f"The write of {self._path} is over; open it again.", reason="FILE_CLOSED")
+
+    def _note_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+        if not task.cancelled() and task.exception() is not None and self._failure is None:
+            self._failure = task.exception()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(INTENT_RENEW_INTERVAL_S)
+            await self._session.namespace.renew_intent(self._intent.intent_id, fresh_version=False)
+
+    async def _write(self, index: int, plaintext: memoryview, buffer: bytearray | None) -> None:
+        frame_buffer = self._frame_buffers.pop() if self._frame_buffers else bytearray(FRAME_BUFFER_SIZE_BYTES)
+        self._ledger.add(await self._write_until_durable(index, plaintext, frame_buffer))
+        self._frame_buffers.append(frame_buffer)
+        self._done_bytes += len(plaintext)
+        if buffer is not None:
+            self._plaintext_buffers.append(buffer)
+        if self._progress is not None:
+            self._progress(self._done_bytes)
+
+    async def _write_until_durable(self, index: int, plaintext: memoryview, buffer: bytearray) -> WrittenChunk:
+        tried: list[str] = []
+        backoff = Backoff()
+        for attempt_index in range(CHUNK_WRITE_ATTEMPTS_MAX):
+            placement = await self._placements.take()
+            try:
+                return await send_chunk(
+                    self._session.peers,
+                    self._prepare(index, plaintext),
+                    placement,
+                    cluster_id=self._intent.cluster_id,
+                    min_replicas=self._intent.policy.min_replicas,
+                    buffer=buffer,
+                )
+            except InvalidRequest:
+                # The server says that this client is wrong; another one would say the same.
+                raise
+            except DstoreError as error:
+                failure = error
+            blamed = blamed_server(failure, placement)
+            if blamed is not None:
+                self._session.avoided.add(blamed)
+            tried.append(f"{blamed or placement.chain[0]}: {failure.message}")
+            if attempt_index > 0 or isinstance(failure, LimitExceeded):
+                await asyncio.sleep(backoff.delay_s(attempt_index, self._session.random.uniform()))
+        kind = OutOfSpace if isinstance(failure, OutOfSpace) else Unavailable
+        raise kind(
+            f"Chunk {index} of {self._path} could not be written in {CHUNK_WRITE_ATTEMPTS_MAX} attempts; the last one "
+            f"failed with: {failure.message} See `dstore status`, then write the file again.",
+            reason="CHUNK_NOT_WRITTEN",
+            metadata={"path": self._path, "chunk_index": str(index), "tried": "; ".join(tried)},
+        ) from failure
+
+    def _prepare(self, index: int, plaintext: memoryview) -> ChunkToSend:
+        """Draw a fresh salt, because a caller's buffer may have changed since the last attempt."""
+        intent, random = self._intent, self._session.random
+        descriptor = Descriptor(
+            file_id=intent.file_id,
+            version=intent.version,
+            chunk_index=index,
+            chunk_count=self._expected or 0,
+            path=self._path,
+        )
+        return ChunkToSend(
+            index,
+            plaintext,
+            ChunkSealer(
+                self._dek,
+                chunk_context(intent.cluster_id, intent.file_id, index),
+                random.token_bytes(SALT_SIZE_BYTES),
+            ),
+            seal_descriptor(
+                self._dek,
+                intent.cluster_id,
+                self._wrapped_keys,
+                descriptor,
+                random.token_bytes(NONCE_SIZE_BYTES),
+            ),
+        )
+
+    async def _commit(self) -> FileInfo:
+        session, intent = self._session, self._intent
+        version = intent.version
+        backoff = Backoff()
+        for attempt_index in range(COMMIT_ATTEMPTS_MAX):
+            seen = await session.marks.highest(intent.cluster_id, intent.parent_id, intent.name)
+            # A version behind one that was seen would be refused by this client's own reads.
+            if version > seen:
+                try:
+                    info = await session.namespace.commit_write(
+                        self._sealed_commit(version), request_id=session.request_id()
+                    )
+                except Conflict as error:
+                    if error.reason != "VERSION_SUPERSEDED":
+                        raise
+                else:
+                    await session.marks.note(intent.cluster_id, intent.parent_id, intent.name, version)
+                    return info
+            if attempt_index > 0:
+                await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
+            lease = await session.namespace.renew_intent(intent.intent_id, fresh_version=True)
+            version = lease.version
+        if version <= seen:
+            raise rolled_back(self._path, version, seen)
+        raise Conflict(
+            f"{self._path} was replaced by others {COMMIT_ATTEMPTS_MAX} times while it was committed; write it again "
+            "when they are done.",
+            reason="VERSION_SUPERSEDED",
+            metadata={"path": self._path},
+        )
+
+    def _sealed_commit(self, version: Version) -> Commit:
+        intent = self._intent
+        manifest = Manifest(
+            cluster_id=intent.cluster_id,
+            file_id=intent.file_id,
+            version=version,
+            size_bytes=self._size_bytes,
+            chunk_size_bytes=self.chunk_size_bytes,
+            chunk_count=self._chunk_count,
+            chunks_digest=self._ledger.digest(self._chunk_count),
+            parent_id=intent.parent_id,
+            name=intent.name,
+            created_ns=self._created_ns,
+            modified_ns=self._session.clock.wall_ns(),
+        )
+        nonce = self._session.random.token_bytes(NONCE_SIZE_BYTES)
+        return Commit(
+            intent_id=intent.intent_id,
+            version=version,
+            size_bytes=self._size_bytes,
+            chunk_count=self._chunk_count,
+            chunks=self._ledger.unsent(),
+            sealed_manifest=seal_manifest(self._dek, manifest, nonce),
+            wrapped_keys=self._wrapped_keys,
+        )
