@@ -62,10 +62,10 @@ class Store(Protocol):
         """Finish the writes that wait, and let go of the files. Closing twice is allowed."""
 
 
-def placeholders(count: int) -> str:
-    """Return ``?, ?, …`` for an ``IN`` list; at most ``IN_LIST_MAX`` long."""
+def expand(sql: str, count: int) -> str:
+    """Return ``sql`` with ``count`` placeholders in place of ``?*``; at most ``IN_LIST_MAX``."""
     assert 0 < count <= IN_LIST_MAX
-    return ", ".join("?" * count)
+    return sql.replace("?*", ", ".join("?" * count))
 
 
 #: Values of one ``IN`` list; engines bound the parameters of a statement.

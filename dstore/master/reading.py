@@ -1,0 +1,86 @@
+"""What a reader of a file needs; each function is one transaction's work, without the groups' live state."""
+
+from dataclasses import dataclass
+
+from dstore.core.errors import InvalidRequest, NotFound
+from dstore.core.files import ChunkRecord, FileInfo, WrappedKey
+from dstore.core.ids import ChunkId, FileId, ServerId, Version
+from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
+from dstore.core.paths import join_path, split_path
+from dstore.master import codec, tree
+from dstore.master.store.base import INTEGER_MAX, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRows:
+    """A file as it is stored."""
+
+    info: FileInfo
+    parent_id: FileId
+    chunk_size_bytes: int
+    sealed_manifest: bytes
+    wrapped_keys: tuple[WrappedKey, ...]
+    records: tuple[ChunkRecord, ...]
+
+
+def open_file(tx: Transaction, path: str, *, start_index: int, count: int) -> OpenedRows:
+    """Return a file with up to ``count`` chunk records from ``start_index`` on."""
+    names = split_path(path)
+    inode = tree.resolve(tx, names)
+    if inode.is_directory:
+        raise tree.is_a_directory(join_path(names))
+    sealed_manifest, wrapped_keys = tx.execute(
+        "SELECT sealed_manifest, wrapped_keys FROM inodes WHERE file_id = ?", (inode.file_id,)
+    )[0]
+    return OpenedRows(
+        info=inode.describe(join_path(names)),
+        parent_id=tree.resolve_parent(tx, names).file_id,
+        chunk_size_bytes=inode.chunk_size_bytes,
+        sealed_manifest=sealed_manifest,
+        wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
+        records=_records(tx, inode.file_id, start_index, count),
+    )
+
+
+def list_chunks(
+    tx: Transaction, file_id: FileId, version: Version, *, start_index: int, count: int
+) -> tuple[ChunkRecord, ...]:
+    """Return consecutive chunk records.
+
+    The content of a file id never changes; renaming gives it a new version and keeps the old ones readable.
+    """
+    inode = tree.find_by_id(tx, file_id) if 0 <= file_id <= INTEGER_MAX else None
+    if inode is None or inode.is_directory or not inode.first_version <= version <= inode.version:
+        raise NotFound(
+            f"Version {version} of file {file_id} is no longer kept; open the file again.",
+            reason="VERSION_NOT_FOUND",
+            metadata={"file_id": str(file_id), "version": str(version)},
+        )
+    return _records(tx, file_id, start_index, count or CHUNK_RECORDS_PER_MESSAGE_MAX)
+
+
+def missing_replicas(tx: Transaction, records: tuple[ChunkRecord, ...]) -> dict[ChunkId, tuple[ServerId, ...]]:
+    """Return the servers that are known not to hold a chunk, for the chunks where there are some."""
+    missing: dict[ChunkId, tuple[ServerId, ...]] = {}
+    for record in records:
+        rows = tx.execute(
+            "SELECT server_id FROM missing_replicas WHERE group_id = ? AND sequence = ? ORDER BY server_id",
+            (record.chunk_id.group_id, record.chunk_id.sequence),
+        )
+        if rows:
+            missing[record.chunk_id] = tuple(row[0] for row in rows)
+    return missing
+
+
+def _records(tx: Transaction, file_id: FileId, start_index: int, count: int) -> tuple[ChunkRecord, ...]:
+    if start_index < 0 or count < 0:
+        raise InvalidRequest(
+            f"Chunks are counted from 0; {count} chunks from {start_index} on cannot be had.",
+            reason="CHUNK_RANGE_INVALID",
+        )
+    rows = tx.execute(
+        "SELECT chunk_index, group_id, sequence, length_bytes, crc32c, header FROM chunks "
+        "WHERE file_id = ? AND chunk_index >= ? ORDER BY chunk_index LIMIT ?",
+        (file_id, min(start_index, INTEGER_MAX), min(count, CHUNK_RECORDS_PER_MESSAGE_MAX)),
+    )
+    return tuple(ChunkRecord(row[0], ChunkId(row[1], row[2]), *row[3:]) for row in rows)

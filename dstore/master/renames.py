@@ -1,0 +1,150 @@
+"""Renaming: a ticket to seal the manifest for the new place, then the move in one transaction."""
+
+from dataclasses import dataclass
+
+from dstore.core.errors import Conflict, InvalidRequest, LimitExceeded
+from dstore.core.files import FileInfo, Rename, RenameTicket, WrappedKey
+from dstore.core.ids import ClusterId, FileId, Version
+from dstore.core.limits import SEALED_MANIFEST_SIZE_BYTES_MAX
+from dstore.core.paths import join_path, split_path
+from dstore.master import codec, counters, namespace, tree
+from dstore.master.store.base import INTEGER_MAX, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A rename whose paths are in order, as things stand in this transaction."""
+
+    source: tree.Inode
+    source_parent: tree.Inode
+    source_names: tuple[str, ...]
+    target: tree.Inode | None
+    target_parent: tree.Inode
+    target_names: tuple[str, ...]
+
+    @property
+    def stays(self) -> bool:
+        """Whether source and target are the same name."""
+        return self.target is not None and self.target.file_id == self.source.file_id
+
+
+def prepare(tx: Transaction, cluster_id: ClusterId, source: str, target: str) -> RenameTicket:
+    """Give out a version, and what has to be sealed again."""
+    move = _look(tx, source, target)
+    sealed_manifest, wrapped_keys = tx.execute(
+        "SELECT sealed_manifest, wrapped_keys FROM inodes WHERE file_id = ?", (move.source.file_id,)
+    )[0]
+    return RenameTicket(
+        source=move.source.describe(join_path(move.source_names)),
+        source_parent_id=move.source_parent.file_id,
+        cluster_id=cluster_id,
+        version=Version(counters.take(tx, "version")),
+        target_parent_id=move.target_parent.file_id,
+        target_name=move.target_names[-1],
+        sealed_manifest=sealed_manifest,
+        wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
+    )
+
+
+def rename(tx: Transaction, rename: Rename, *, now_ns: int) -> FileInfo:
+    """Move the source to the target and put the new manifest in place."""
+    move = _look(tx, rename.source, rename.target)
+    check_manifest(rename.sealed_manifest, is_directory=move.source.is_directory)
+    _check_versions(tx, move, rename)
+    if move.target is not None and not move.stays:
+        if move.target.is_directory:
+            namespace.drop_directories(tx, [move.target.file_id])
+        else:
+            namespace.drop_files(tx, [move.target.file_id], "replaced", now_ns)
+        _delete_entry(tx, move.target_parent.file_id, move.target_names[-1])
+    if not move.stays:
+        _delete_entry(tx, move.source_parent.file_id, move.source_names[-1])
+        tx.execute(
+            "INSERT INTO entries (parent_id, name, file_id) VALUES (?, ?, ?)",
+            (move.target_parent.file_id, move.target_names[-1].encode(), move.source.file_id),
+        )
+        tree.retire_name(tx, move.source_parent.file_id, move.source_names[-1], move.source.version)
+    tx.execute(
+        "UPDATE inodes SET version = ?, sealed_manifest = ? WHERE file_id = ?",
+        (rename.version, rename.sealed_manifest, move.source.file_id),
+    )
+    moved = tree.find_by_id(tx, move.source.file_id)
+    assert moved is not None
+    return moved.describe(join_path(move.target_names))
+
+
+def check_manifest(sealed_manifest: bytes, *, is_directory: bool) -> None:
+    """Refuse a manifest that cannot be one. What is in it is none of the master's business.
+
+    Raises:
+        LimitExceeded: reason ``MANIFEST_TOO_LARGE``.
+        InvalidRequest: reason ``MANIFEST_INVALID``.
+    """
+    if len(sealed_manifest) > SEALED_MANIFEST_SIZE_BYTES_MAX:
+        raise LimitExceeded(
+            f"The sealed manifest has {len(sealed_manifest)} bytes, the limit is "
+            f"{SEALED_MANIFEST_SIZE_BYTES_MAX}; store fewer or shorter attributes.",
+            reason="MANIFEST_TOO_LARGE",
+        )
+    if is_directory == bool(sealed_manifest):
+        what = "A directory has no" if is_directory else "A file needs a"
+        raise InvalidRequest(f"{what} sealed manifest; correct the request.", reason="MANIFEST_INVALID")
+
+
+def _look(tx: Transaction, source: str, target: str) -> _Move:
+    source_names, target_names = split_path(source), split_path(target)
+    if not source_names or not target_names:
+        raise InvalidRequest("The root cannot be renamed or replaced; name something in it.", reason="ROOT_IMMOVABLE")
+    source_inode = tree.resolve(tx, source_names)
+    if len(target_names) > len(source_names) and target_names[: len(source_names)] == source_names:
+        raise InvalidRequest(
+            f"{join_path(target_names)} is inside {join_path(source_names)}; choose a target outside of it.",
+            reason="RENAME_INTO_ITSELF",
+        )
+    target_parent = tree.resolve_parent(tx, target_names)
+    target_inode = tree.find(tx, target_parent.file_id, target_names[-1])
+    if target_inode is not None and target_inode.file_id != source_inode.file_id:
+        _check_replaceable(tx, source_inode, target_inode, join_path(target_names))
+    return _Move(
+        source=source_inode,
+        source_parent=tree.resolve_parent(tx, source_names),
+        source_names=source_names,
+        target=target_inode,
+        target_parent=target_parent,
+        target_names=target_names,
+    )
+
+
+def _check_replaceable(tx: Transaction, source: tree.Inode, target: tree.Inode, path: str) -> None:
+    if target.is_directory and not source.is_directory:
+        raise tree.is_a_directory(path)
+    if source.is_directory and not target.is_directory:
+        raise tree.not_a_directory(path)
+    if target.is_directory and namespace.has_entries(tx, target.file_id):
+        raise namespace.directory_not_empty(path)
+
+
+def _check_versions(tx: Transaction, move: _Move, rename: Rename) -> None:
+    """Refuse a ticket that was overtaken: versions at one name only grow."""
+    source_path, target_path = join_path(move.source_names), join_path(move.target_names)
+    if move.source.version != rename.source_version:
+        raise version_changed(source_path, f"it has version {move.source.version} now")
+    if not move.source.version < rename.version <= min(counters.read(tx, "version"), INTEGER_MAX):
+        raise version_changed(source_path, f"version {rename.version} was not given out for it")
+    if move.target is not None and not move.stays and move.target.version >= rename.version:
+        raise version_changed(target_path, f"it has version {move.target.version} now")
+    if not move.stays and move.target_parent.floor_version >= rename.version:
+        raise version_changed(target_path, "a newer version was there meanwhile")
+
+
+def version_changed(path: str, why: str) -> Conflict:
+    """Return the error for a path that changed since the caller looked."""
+    return Conflict(
+        f"{path} was changed by somebody else: {why}. Look again, then redo the operation.",
+        reason="VERSION_CHANGED",
+        metadata={"path": path},
+    )
+
+
+def _delete_entry(tx: Transaction, parent_id: FileId, name: str) -> None:
+    tx.execute("DELETE FROM entries WHERE parent_id = ? AND name = ?", (parent_id, name.encode()))

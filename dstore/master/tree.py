@@ -1,0 +1,166 @@
+"""The directory tree as rows: walking a path, and the refusals that walking can end in."""
+
+from dataclasses import dataclass
+
+from dstore.core.errors import AlreadyExists, IsADirectory, NotADirectory, NotFound
+from dstore.core.files import FileInfo, FileKind
+from dstore.core.ids import ROOT_ID, FileId, Version
+from dstore.core.paths import join_path
+from dstore.master import counters
+from dstore.master.store.base import Row, Transaction
+
+#: The columns of ``Inode``, in its order.
+INODE_COLUMNS = (
+    "i.file_id, i.kind, i.version, i.first_version, i.floor_version, i.size_bytes, i.chunk_count, "
+    "i.chunk_size_bytes, i.created_ns, i.modified_ns"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inode:
+    """A file or directory without its place, keys and manifest; the columns are described in the schema."""
+
+    file_id: FileId
+    kind: FileKind
+    version: Version
+    first_version: Version
+    floor_version: Version
+    size_bytes: int
+    chunk_count: int
+    chunk_size_bytes: int
+    created_ns: int
+    modified_ns: int
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return self.kind is FileKind.DIRECTORY
+
+    def describe(self, path: str) -> FileInfo:
+        """Return what clients are told of it."""
+        return FileInfo(
+            path=path,
+            kind=self.kind,
+            file_id=self.file_id,
+            size_bytes=self.size_bytes,
+            version=self.version,
+            created_ns=self.created_ns,
+            modified_ns=self.modified_ns,
+            chunk_count=self.chunk_count,
+        )
+
+
+def inode_from_row(row: Row) -> Inode:
+    """Read the columns of ``INODE_COLUMNS``."""
+    return Inode(row[0], FileKind(row[1]), *row[2:])
+
+
+def select_inodes(more: str, rest: str) -> str:
+    """Return the query for entries with their inodes: first the columns ``more``, then ``INODE_COLUMNS``."""
+    columns = f"{more}, {INODE_COLUMNS}"
+    return f"SELECT {columns} FROM entries e JOIN inodes i ON i.file_id = e.file_id {rest}"  # noqa: S608
+
+
+def find(tx: Transaction, parent_id: FileId, name: str) -> Inode | None:
+    """Return what a directory has under a name."""
+    rows = tx.execute(
+        select_inodes("e.name", "WHERE e.parent_id = ? AND e.name = ?"),
+        (parent_id, name.encode()),
+    )
+    return inode_from_row(rows[0][1:]) if rows else None
+
+
+def find_by_id(tx: Transaction, file_id: FileId) -> Inode | None:
+    """Return an inode by its identity."""
+    rows = tx.execute(f"SELECT {INODE_COLUMNS} FROM inodes i WHERE i.file_id = ?", (file_id,))  # noqa: S608
+    return inode_from_row(rows[0]) if rows else None
+
+
+def resolve(tx: Transaction, names: tuple[str, ...]) -> Inode:
+    """Return what a path names.
+
+    Raises:
+        NotFound: reason ``FILE_NOT_FOUND``.
+        NotADirectory: a name on the way is a file.
+    """
+    inode = find_by_id(tx, ROOT_ID)
+    assert inode is not None, "the root is made with the tables and cannot be removed"
+    for depth, name in enumerate(names):
+        if not inode.is_directory:
+            raise not_a_directory(join_path(names[:depth]))
+        child = find(tx, inode.file_id, name)
+        if child is None:
+            raise not_found(join_path(names[: depth + 1]))
+        inode = child
+    return inode
+
+
+def resolve_parent(tx: Transaction, names: tuple[str, ...]) -> Inode:
+    """Return the directory that holds, or would hold, the last name of a path that is not the root.
+
+    Raises:
+        NotFound: reason ``FILE_NOT_FOUND``: there is no such directory.
+        NotADirectory: it, or a name on the way, is a file.
+    """
+    assert names, "the root has no parent"
+    parent = resolve(tx, names[:-1])
+    if not parent.is_directory:
+        raise not_a_directory(join_path(names[:-1]))
+    return parent
+
+
+def path_of(tx: Transaction, file_id: FileId) -> str:
+    """Return the path of an inode that exists."""
+    names: list[str] = []
+    while file_id != ROOT_ID:
+        parent_id, name = tx.execute("SELECT parent_id, name FROM entries WHERE file_id = ?", (file_id,))[0]
+        names.append(name.decode())
+        file_id = parent_id
+    return join_path(tuple(reversed(names)))
+
+
+def retire_name(tx: Transaction, parent_id: FileId, name: str, version: Version) -> None:
+    """Note that ``version`` at this name is gone, so that only larger versions can appear there.
+
+    Writes in progress must take a fresh version first (``minimum_version``); renames that were prepared
+    before are held back by the directory's ``floor_version``.
+    """
+    tx.execute(
+        "UPDATE intents SET minimum_version = ? WHERE parent_id = ? AND name = ?",
+        (counters.take(tx, "version"), parent_id, name.encode()),
+    )
+    tx.execute(
+        "UPDATE inodes SET floor_version = ? WHERE file_id = ? AND floor_version < ?",
+        (version, parent_id, version),
+    )
+
+
+def not_found(path: str) -> NotFound:
+    """Return the error for a path that does not exist."""
+    return NotFound(
+        f"There is no {path}: check the name, or make it first.",
+        reason="FILE_NOT_FOUND",
+        metadata={"path": path},
+    )
+
+
+def file_exists(path: str, kind: FileKind) -> AlreadyExists:
+    """Return the error for a path that is taken."""
+    return AlreadyExists(
+        f"{path} exists already (a {kind.value}); choose another name, or remove it first.",
+        reason="FILE_EXISTS",
+        metadata={"path": path},
+    )
+
+
+def is_a_directory(path: str) -> IsADirectory:
+    """Return the error for a path that should have been a file."""
+    return IsADirectory(f"{path} is a directory; name a file.", metadata={"path": path})
+
+
+def not_a_directory(path: str) -> NotADirectory:
+    """Return the error for a path that should have been a directory."""
+    return NotADirectory(
+        f"{path} is a file; name a directory, or a path that does not go through a file.",
+        metadata={"path": path},
+    )

@@ -1,0 +1,144 @@
+"""Records of written chunks: checked one by one when they arrive, and together at the commit."""
+
+from collections.abc import Sequence
+
+from dstore.core.errors import InvalidRequest, LimitExceeded
+from dstore.core.files import Commit, Policy, WrittenChunk
+from dstore.core.ids import IntentId, ServerId
+from dstore.core.limits import (
+    CHUNK_HEADER_SIZE_BYTES,
+    CHUNK_RECORDS_PER_MESSAGE_MAX,
+    SEGMENT_SIZE_BYTES,
+    SEGMENT_TAG_SIZE_BYTES,
+)
+from dstore.master.store.base import INTEGER_MAX, Transaction, batches, expand
+
+
+def record_written(tx: Transaction, policy: Policy, intent_id: IntentId, written: tuple[WrittenChunk, ...]) -> None:
+    """Store the records of chunks that an intent has written.
+
+    Raises:
+        InvalidRequest: reason ``CHUNK_RECORD_INVALID``.
+        LimitExceeded: reason ``TOO_MANY_RECORDS``.
+    """
+    if len(written) > CHUNK_RECORDS_PER_MESSAGE_MAX:
+        raise LimitExceeded(
+            f"One call takes {CHUNK_RECORDS_PER_MESSAGE_MAX} chunk records, not {len(written)}; send the "
+            "others with AllocateChunks first.",
+            reason="TOO_MANY_RECORDS",
+        )
+    for chunk in written:
+        _check_fields(policy, chunk)
+    members: dict[int, tuple[ServerId, ...]] = {}
+    for batch in batches(written):
+        given = _given(tx, intent_id, batch)
+        for chunk in batch:
+            chunk_id = chunk.record.chunk_id
+            if given.pop(chunk_id.sequence, None) != chunk_id.group_id:
+                raise _invalid(chunk, "its id was not given to this write, or has a record already")
+            if chunk_id.group_id not in members:
+                members[chunk_id.group_id] = _members(tx, chunk_id.group_id)
+            _check_replicas(policy, chunk, members[chunk_id.group_id])
+        tx.execute_many(
+            "UPDATE intent_chunks SET chunk_index = ?, length_bytes = ?, crc32c = ?, header = ?, missing = ? "
+            "WHERE intent_id = ? AND sequence = ?",
+            [
+                (
+                    chunk.record.index,
+                    chunk.record.length_bytes,
+                    chunk.record.crc32c,
+                    chunk.record.header,
+                    ",".join(_missing(chunk, members[chunk.record.chunk_id.group_id])),
+                    intent_id,
+                    chunk.record.chunk_id.sequence,
+                )
+                for chunk in batch
+            ],
+        )
+
+
+def check_complete(tx: Transaction, policy: Policy, commit: Commit) -> None:
+    """Refuse a commit whose records are not exactly the chunks of a file of its size.
+
+    Raises:
+        InvalidRequest: reason ``CHUNK_RECORD_INVALID``.
+    """
+    if not 0 <= commit.size_bytes <= INTEGER_MAX:
+        raise _incomplete(f"a size of {commit.size_bytes} bytes is out of range")
+    wanted = -(-commit.size_bytes // policy.chunk_size_bytes)
+    if commit.chunk_count != wanted:
+        raise _incomplete(f"{commit.size_bytes} bytes make {wanted} chunks, not {commit.chunk_count}")
+    count, distinct, first, last = tx.execute(
+        "SELECT COUNT(*), COUNT(DISTINCT chunk_index), MIN(chunk_index), MAX(chunk_index) FROM intent_chunks "
+        "WHERE intent_id = ? AND chunk_index IS NOT NULL",
+        (commit.intent_id,),
+    )[0]
+    if (count, distinct) != (wanted, wanted) or (wanted > 0 and (first, last) != (0, wanted - 1)):
+        raise _incomplete(f"{wanted} chunks are wanted, each once; {count} records came, of {distinct} chunks")
+
+
+def sealed_length_max(policy: Policy) -> int:
+    """Return the most bytes of ciphertext that one chunk can have."""
+    segments = policy.chunk_size_bytes // SEGMENT_SIZE_BYTES + 1
+    return CHUNK_HEADER_SIZE_BYTES + policy.chunk_size_bytes + segments * SEGMENT_TAG_SIZE_BYTES
+
+
+def _check_fields(policy: Policy, chunk: WrittenChunk) -> None:
+    record = chunk.record
+    if not 0 <= record.index <= INTEGER_MAX:
+        raise _invalid(chunk, "its index is out of range")
+    if not 0 < record.chunk_id.sequence <= INTEGER_MAX:
+        raise _invalid(chunk, "its sequence number is out of range")
+    if not CHUNK_HEADER_SIZE_BYTES < record.length_bytes <= sealed_length_max(policy):
+        raise _invalid(chunk, f"its length of {record.length_bytes} bytes is out of range")
+    if not 0 <= record.crc32c < 1 << 32:
+        raise _invalid(chunk, "its crc32c is out of range")
+    if len(record.header) != CHUNK_HEADER_SIZE_BYTES:
+        raise _invalid(chunk, f"its header has {len(record.header)} bytes, not {CHUNK_HEADER_SIZE_BYTES}")
+
+
+def _check_replicas(policy: Policy, chunk: WrittenChunk, members: tuple[ServerId, ...]) -> None:
+    replicas = set(chunk.replicas)
+    if len(replicas) != len(chunk.replicas) or not replicas <= set(members):
+        raise _invalid(chunk, "its replicas are not members of its group, each once")
+    if len(replicas) < policy.min_replicas:
+        raise _invalid(chunk, f"it has {len(replicas)} replicas, at least {policy.min_replicas} are needed")
+
+
+def _missing(chunk: WrittenChunk, members: tuple[ServerId, ...]) -> list[ServerId]:
+    return [member for member in members if member not in chunk.replicas]
+
+
+def _given(tx: Transaction, intent_id: IntentId, batch: Sequence[WrittenChunk]) -> dict[int, int]:
+    """Return the sequences and groups of those ids of a batch that have no record yet."""
+    sequences = [chunk.record.chunk_id.sequence for chunk in batch]
+    return dict(
+        tx.execute(
+            expand(
+                "SELECT sequence, group_id FROM intent_chunks WHERE intent_id = ? AND chunk_index IS NULL "
+                "AND sequence IN (?*)",
+                len(sequences),
+            ),
+            (intent_id, *sequences),
+        )
+    )
+
+
+def _members(tx: Transaction, group_id: int) -> tuple[ServerId, ...]:
+    rows = tx.execute("SELECT server_id FROM group_members WHERE group_id = ? ORDER BY position", (group_id,))
+    return tuple(row[0] for row in rows)
+
+
+def _invalid(chunk: WrittenChunk, why: str) -> InvalidRequest:
+    record = chunk.record
+    return InvalidRequest(
+        f"The record of chunk {record.index} ({record.chunk_id}) is not valid: {why}. Send what was written.",
+        reason="CHUNK_RECORD_INVALID",
+        metadata={"chunk_index": str(record.index)},
+    )
+
+
+def _incomplete(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The records do not make up the file: {why}. Send every chunk once.", reason="CHUNK_RECORD_INVALID"
+    )
