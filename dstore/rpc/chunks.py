@@ -24,6 +24,11 @@ from dstore.v1 import chunk_service_pb2_grpc
 #: A writer that sends nothing for this long is gone: longer than any relay before this server waits.
 _WRITER_SILENCE_MAX_S = STREAM_STALL_TIMEOUT_S + STREAM_STALL_STEP_S * (REPLICAS_MAX + 1)
 
+#: What grpc.aio reports for a failed write until the receiver's own status is there, and how long to wait for that.
+_STAND_IN_DETAILS = "Internal error from Core"
+_STATUS_POLL_INTERVAL_S = 0.01
+_STATUS_POLLS_MAX = 100
+
 
 class ChunksClient:
     """``Chunks`` at the other end of a channel."""
@@ -86,10 +91,8 @@ class _RemoteWriter:
         try:
             await self._stream.done_writing()
             return convert.result_from_proto(await self._stream)
-        except grpc.aio.AioRpcError as failure:
-            raise status.to_error(failure, address=self._address) from failure
-        except asyncio.InvalidStateError:
-            raise await self._failure() from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as failure:
+            raise await self._reason() from failure
 
     async def abort(self) -> None:
         self._stream.cancel()
@@ -97,21 +100,33 @@ class _RemoteWriter:
     async def _send(self, message: bytes) -> None:
         try:
             await self._stream.write(message)
-        except grpc.aio.AioRpcError as failure:
-            raise status.to_error(failure, address=self._address) from failure
-        except asyncio.InvalidStateError:
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as failure:
             # The receiver ended the call before it had everything; its status says why.
-            raise await self._failure() from None
+            raise await self._reason() from failure
 
-    async def _failure(self) -> DstoreError:
-        try:
-            await self._stream
-        except grpc.aio.AioRpcError as failure:
-            return status.to_error(failure, address=self._address)
-        return InvalidRequest(
-            f"The server at {self._address} answered a chunk stream before it was finished.",
-            reason="STREAM_INVALID",
+    async def _reason(self) -> DstoreError:
+        """Return why the receiver ended the call.
+
+        A write that fails before the receiver's status was processed leaves a stand-in status, which the real one
+        replaces a moment later.
+        """
+        for _ in range(_STATUS_POLLS_MAX):
+            if await self._stream.details() != _STAND_IN_DETAILS:
+                break
+            await asyncio.sleep(_STATUS_POLL_INTERVAL_S)
+        code = await self._stream.code()
+        if code is grpc.StatusCode.OK:
+            return InvalidRequest(
+                f"The server at {self._address} answered a chunk stream before it was finished.",
+                reason="STREAM_INVALID",
+            )
+        failure = grpc.aio.AioRpcError(
+            code,
+            await self._stream.initial_metadata(),
+            await self._stream.trailing_metadata(),
+            details=await self._stream.details(),
         )
+        return status.to_error(failure, address=self._address)
 
 
 class ChunksServicer:

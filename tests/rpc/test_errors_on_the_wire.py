@@ -1,0 +1,108 @@
+"""Every error arrives as it was raised."""
+
+import pytest
+
+from dstore.core import errors
+from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteHeader
+from dstore.core.errors import ALL_ERRORS, DstoreError
+from dstore.core.ids import ChunkId, GroupId
+from dstore.core.interfaces import ChunkWriter
+from dstore.rpc.channel import Connection
+from dstore.rpc.server import RpcServer
+from dstore.rpc.status import code_of
+
+CHUNK_ID = ChunkId(GroupId(1), 1)
+
+
+class FailingChunks:
+    """Raises what it is told."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
+        raise self.error
+
+    async def read_chunk(self, request: ReadRequest):  # type: ignore[no-untyped-def]
+        yield Frame(0, 0, b"some data first")
+        raise self.error
+
+    async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", ALL_ERRORS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("streaming", [False, True], ids=["unary", "streaming"])
+async def test_class_reason_message_and_metadata_survive(kind: type[DstoreError], *, streaming: bool) -> None:
+    raised = kind("What happened, é. What to do.", metadata={"path": "/é", "server_id": "x"})
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(raised))
+    connection = Connection(await server.start())
+    try:
+        with pytest.raises(kind) as caught:
+            if streaming:
+                async for _ in connection.chunks.read_chunk(ReadRequest(CHUNK_ID, 0, 0)):
+                    pass
+            else:
+                await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await connection.close()
+        await server.stop(0)
+    arrived = caught.value
+    assert type(arrived) is kind
+    assert (arrived.reason, arrived.message, arrived.metadata) == (raised.reason, raised.message, raised.metadata)
+
+
+async def test_a_defect_is_reported_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(KeyError("secret plaintext")))
+    connection = Connection(await server.start())
+    try:
+        with pytest.raises(errors.Internal) as caught:
+            await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await connection.close()
+        await server.stop(0)
+    assert "KeyError" in caught.value.message
+    assert "secret" not in caught.value.message
+    assert "Traceback" in caplog.text
+
+
+def test_every_error_has_a_code_and_a_long_message_is_cut() -> None:
+    assert {code_of(kind("x")).name for kind in ALL_ERRORS} >= {"NOT_FOUND", "ABORTED", "DATA_LOSS", "INTERNAL"}
+    assert code_of(errors.InvalidRequest("x", reason="RANGE_INVALID")).name == "OUT_OF_RANGE"
+
+
+async def test_nobody_listening_is_unavailable_with_the_address() -> None:
+    connection = Connection("127.0.0.1:1")
+    try:
+        with pytest.raises(errors.Unavailable) as caught:
+            await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await connection.close()
+    assert caught.value.reason == "SERVER_UNREACHABLE"
+    assert "127.0.0.1:1" in caught.value.message
+
+
+async def test_a_server_without_the_service_says_so() -> None:
+    server = RpcServer("127.0.0.1:0")
+    connection = Connection(await server.start())
+    try:
+        with pytest.raises(errors.NotReady) as caught:
+            await connection.namespace.stat("/")
+    finally:
+        await connection.close()
+        await server.stop(0)
+    assert caught.value.reason == "SERVICE_NOT_OFFERED"
+
+
+async def test_a_closed_connection_says_so() -> None:
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(errors.NotFound("x")))
+    connection = Connection(await server.start())
+    try:
+        with pytest.raises(errors.NotFound):
+            await connection.chunks.stat_chunk(CHUNK_ID)
+        await connection.close()
+        with pytest.raises(errors.Unavailable) as caught:
+            await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await server.stop(0)
+    assert caught.value.reason == "CONNECTION_CLOSED"
