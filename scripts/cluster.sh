@@ -3,7 +3,8 @@
 # Compose can do with it, such as `logs` and `kill cs-2`.
 #
 # RUNTIME=docker|podman|local chooses how it runs; else the first that works. The other verbs use what `up` used.
-# CLUSTER_DIRECTORY (.cluster) keeps that choice, and the data of local processes; containers have volumes.
+# CLUSTER_DIRECTORY (.cluster) keeps that choice, and either the data of local processes, or the key for the data in
+# the volumes of containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -78,6 +79,10 @@ up_in_containers() {
     fail "the image cannot be built. BASE_IMAGE names another base; RUNTIME=local needs no image."
   compose "$1" up --detach --no-build
   "$python" -m dstore.system.probe --wait-s 60 "http://127.0.0.1:${prefix}"17{0,1,2,3}/readyz
+  [[ -e $directory/key ]] || "$dstore" key init --key-file "$directory/key"
+  printf '\nThe cluster answers. Next:\n\n'
+  printf '  export DSTORE_ENDPOINT=127.0.0.1:%s DSTORE_KEY_FILE=%s\n' "${prefix}070" "$(realpath "$directory/key")"
+  printf '  %s put README.md /README.md\n' "$dstore"
 }
 
 verb=${1:-}
