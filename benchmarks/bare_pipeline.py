@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,10 @@ async def _open_hop(directory: Path, next_address: str, options: PipelineOptions
             raise RuntimeError(f"A hop ended with code {await process.wait()} before it had an address.")
         yield address, process.pid
     finally:
+        # On uvloop the process can be gone before its return code is known.
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
         await process.wait()
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks import cluster
@@ -79,9 +80,11 @@ async def client_peak_bytes(servers: cluster.Cluster, verb: str, local: Path) ->
     try:
         output, _ = await process.communicate()
     finally:
+        # On uvloop the process can be gone before its return code is known.
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
     if process.returncode != 0:
         raise RuntimeError(f"The client process that should {verb} the file ended with {process.returncode}.")
     return int(output)
