@@ -1,0 +1,228 @@
+"""Conversions are inverse to each other, and refuse what dstore does not allow."""
+
+import pytest
+
+from dstore.core.chunks import ChainMember, ChunkStat, Durability, ReadRequest, ReplicaAck, WriteHeader, WriteResult
+from dstore.core.errors import InvalidRequest, LimitExceeded
+from dstore.core.files import (
+    ABSENT,
+    ANY,
+    ChunkPage,
+    ChunkPlacement,
+    ChunkRecord,
+    Commit,
+    FileInfo,
+    FileKind,
+    IntentLease,
+    OpenedFile,
+    Policy,
+    Precondition,
+    PreconditionKind,
+    Rename,
+    RenameTicket,
+    WrappedKey,
+    WriteIntent,
+    WrittenChunk,
+)
+from dstore.core.groups import (
+    Capacity,
+    Group,
+    GroupEpoch,
+    Heartbeat,
+    HeartbeatReply,
+    Registration,
+    Replica,
+    ServerIdentity,
+    ServerLabels,
+    ServerPhase,
+)
+from dstore.core.ids import BootId, ChunkId, ClusterId, FileId, GroupId, IntentId, RequestId, ServerId, Version
+from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, SEALED_MANIFEST_SIZE_BYTES_MAX, WRAPPED_KEYS_MAX
+from dstore.core.status import (
+    ChunkDescription,
+    ClusterStatus,
+    FileDescription,
+    Health,
+    HealthCheck,
+    ServerStatus,
+)
+from dstore.rpc.convert import chunks, files, groups, status, writes
+from dstore.v1 import chunk_service_pb2 as chunk_v1
+from dstore.v1 import types_pb2 as v1
+
+SERVER_ID = ServerId("11111111-2222-3333-4444-555555555555")
+CLUSTER_ID = ClusterId("99999999-2222-3333-4444-555555555555")
+INTENT_ID = IntentId("77777777-2222-3333-4444-555555555555")
+BOOT_ID = BootId("88888888-2222-3333-4444-555555555555")
+POLICY = Policy("default", 3, 2, 65_536, "host")
+CHUNK_ID = ChunkId(GroupId(0xFFFFFFFF), 2**64 - 1)
+MEMBERS = tuple(Replica(SERVER_ID, f"cs-{i}", f"h:{i}", phase) for i, phase in enumerate(ServerPhase))
+GROUP = Group(GroupId(3), 9, MEMBERS)
+RECORD = ChunkRecord(2**40, CHUNK_ID, 2**32 - 1, 2**32 - 1, bytes(range(56)))
+INFO = FileInfo("/ä/b", FileKind.FILE, FileId(2**64 - 1), 2**50, Version(5), 1_700_000_000_123_456_789, 1, 7)
+KEYS = (WrappedKey(1, b"12345678", b"wrapped"), WrappedKey(9, b"abcdefgh", b""))
+WRITTEN = (WrittenChunk(RECORD, (SERVER_ID,)),)
+PLACEMENTS = (ChunkPlacement(CHUNK_ID, GROUP, (SERVER_ID,)),)
+SERVER = ServerStatus(
+    SERVER_ID, "cs-1", "h:1", "h:2", ServerLabels("h", "r"), ServerPhase.DOWN, 1.5, Capacity(1000, 250), 5, 4, 3, 2, "1"
+)
+
+
+@pytest.mark.parametrize(
+    ("to_proto", "from_proto", "value"),
+    [
+        (groups.group_to_proto, groups.group_from_proto, GROUP),
+        (
+            groups.identity_to_proto,
+            groups.identity_from_proto,
+            ServerIdentity(SERVER_ID, None, BOOT_ID, "cs-1", "h:1", "", ServerLabels("h", "r"), "1"),
+        ),
+        (
+            groups.registration_to_proto,
+            groups.registration_from_proto,
+            Registration(CLUSTER_ID, 0.25, (GroupEpoch(GroupId(1), 2**40),)),
+        ),
+        (
+            groups.heartbeat_to_proto,
+            groups.heartbeat_from_proto,
+            Heartbeat(SERVER_ID, BOOT_ID, Capacity(10, 9), 8, 7, 6, 5),
+        ),
+        (
+            groups.heartbeat_reply_to_proto,
+            groups.heartbeat_reply_from_proto,
+            HeartbeatReply((GroupEpoch(GroupId(1), 2),)),
+        ),
+        (files.info_to_proto, files.info_from_proto, INFO),
+        (files.policy_to_proto, files.policy_from_proto, POLICY),
+        (files.precondition_to_proto, files.precondition_from_proto, ANY),
+        (files.precondition_to_proto, files.precondition_from_proto, ABSENT),
+        (
+            files.precondition_to_proto,
+            files.precondition_from_proto,
+            Precondition(PreconditionKind.VERSION, Version(0)),
+        ),
+        (files.wrapped_keys_to_proto, files.wrapped_keys_from_proto, KEYS),
+        (files.written_to_proto, files.written_from_proto, WRITTEN),
+        (files.placements_to_proto, files.placements_from_proto, PLACEMENTS),
+        (
+            writes.intent_to_proto,
+            writes.intent_from_proto,
+            WriteIntent(INTENT_ID, CLUSTER_ID, FileId(7), Version(8), FileId(1), "ä", POLICY, 60.0, PLACEMENTS),
+        ),
+        (writes.lease_to_proto, writes.lease_from_proto, IntentLease(Version(3), 59.5)),
+        (
+            writes.ticket_to_proto,
+            writes.ticket_from_proto,
+            RenameTicket(INFO, FileId(4), CLUSTER_ID, Version(9), FileId(1), "n", b"sealed", KEYS),
+        ),
+        (
+            writes.opened_to_proto,
+            writes.opened_from_proto,
+            OpenedFile(INFO, CLUSTER_ID, FileId(1), 65_536, b"sealed", KEYS, ChunkPage((RECORD,), (GROUP,))),
+        ),
+        (
+            chunks.read_request_to_proto,
+            chunks.read_request_from_proto,
+            ReadRequest(CHUNK_ID, 2**40, 2**41, 1_000_000),
+        ),
+        (
+            chunks.result_to_proto,
+            chunks.result_from_proto,
+            WriteResult((ReplicaAck(SERVER_ID, Durability.SYNCED),) * 2),
+        ),
+        (chunks.stat_to_proto, chunks.stat_from_proto, ChunkStat(CHUNK_ID, 5, 6, b"d")),
+        (status.node_to_proto, status.node_from_proto, SERVER),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_round_trip(to_proto, from_proto, value) -> None:  # type: ignore[no-untyped-def]
+    assert from_proto(to_proto(value)) == value
+
+
+def test_round_trips_with_more_arguments() -> None:
+    commit = Commit(INTENT_ID, Version(4), 2**50, 9, WRITTEN, b"sealed", KEYS)
+    assert writes.commit_from_proto(writes.commit_to_proto(commit, RequestId("r"))) == commit
+    rename = Rename("/a", "/b", Version(1), Version(2), b"sealed")
+    assert writes.rename_from_proto(writes.rename_to_proto(rename, RequestId("r"))) == rename
+    member = ChainMember(SERVER_ID, "h:1")
+    header = WriteHeader(CHUNK_ID, CLUSTER_ID, 5, 6, Durability.SYNCED, (member,), b"d")
+    assert chunks.header_from_proto(chunks.header_to_proto(header).header) == header
+
+
+def test_the_status_screen_survives_with_its_zeros() -> None:
+    screen = ClusterStatus(
+        health=Health.WARN,
+        summary="One server is down.",
+        checks=(HealthCheck("SERVER_DOWN", Health.WARN, "cs-1 is down.", "dstore node start cs-1"),),
+        cluster_id=CLUSTER_ID,
+        version="1",
+        policy=POLICY,
+        servers_up=0,
+        servers_total=1,
+        group_count=4,
+        file_count=0,
+        directory_count=1,
+        chunk_count=0,
+        logical_bytes=0,
+        stored_bytes=0,
+        under_replicated_chunks=0,
+        unavailable_chunks=0,
+        deleted_chunks=0,
+        writes_in_progress=0,
+        capacity=SERVER.capacity,
+        servers=(SERVER,),
+    )
+    message = status.status_to_proto(screen)
+    assert message.HasField("under_replicated_chunks")
+    assert message.HasField("unavailable_chunks")
+    assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
+
+
+def test_a_description_survives_without_headers() -> None:
+    record = ChunkRecord(0, CHUNK_ID, 5, 6, b"")
+    member = Replica(SERVER_ID, "cs-1", "h:1", ServerPhase.UP)
+    group = Group(CHUNK_ID.group_id, 1, (member,))
+    described = FileDescription(INFO, POLICY, (b"12345678",), (ChunkDescription(record, group, (SERVER_ID,)),), 0)
+    assert status.description_from_proto(status.description_to_proto(described)) == described
+
+
+def key(**changes: object) -> v1.WrappedKey:
+    return v1.WrappedKey(**{"kind": 1, "key_id": b"12345678", "data": b"x", **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda: files.request_id_from_text(""), "REQUEST_ID_INVALID"),
+        (lambda: files.request_id_from_text("x" * (REQUEST_ID_SIZE_BYTES_MAX + 1)), "REQUEST_ID_INVALID"),
+        (lambda: files.chunk_id_from_proto(v1.ChunkId(group_id=0, sequence=1)), "CHUNK_ID_INVALID"),
+        (lambda: files.chunk_id_from_proto(v1.ChunkId(group_id=1, sequence=0)), "CHUNK_ID_INVALID"),
+        (lambda: files.wrapped_keys_from_proto([key(key_id=b"short")]), "WRAPPED_KEY_INVALID"),
+        (lambda: files.wrapped_keys_from_proto([key(data=bytes(5000))]), "WRAPPED_KEY_INVALID"),
+        (lambda: files.wrapped_keys_from_proto([key()] * (WRAPPED_KEYS_MAX + 1)), "TOO_MANY_WRAPPED_KEYS"),
+        (lambda: files.record_from_proto(v1.ChunkRecord(header=bytes(55))), "CHUNK_RECORD_INVALID"),
+        (lambda: groups.server_id_from_text("../../etc"), "UUID_INVALID"),
+        (
+            lambda: writes.rename_from_proto(
+                writes.rename_to_proto(
+                    Rename("/a", "/b", Version(1), Version(2), bytes(SEALED_MANIFEST_SIZE_BYTES_MAX + 1)),
+                    RequestId("r"),
+                )
+            ),
+            "MANIFEST_TOO_LARGE",
+        ),
+    ],
+)
+def test_what_dstore_does_not_allow_is_refused(call, reason: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises((InvalidRequest, LimitExceeded)) as caught:
+        call()
+    assert caught.value.reason == reason
+
+
+def test_an_unknown_durability_is_never_acknowledged() -> None:
+    header = chunk_v1.WriteChunkRequest.Header(cluster_id=CLUSTER_ID, durability=99)  # type: ignore[arg-type]
+    header.chunk_id.group_id = header.chunk_id.sequence = 1
+    with pytest.raises(InvalidRequest):
+        chunks.header_from_proto(header)
+    response = chunk_v1.WriteChunkResponse(replicas=[chunk_v1.ReplicaAck(server_id=SERVER_ID)])
+    assert chunks.result_from_proto(response) == WriteResult(())
