@@ -1,6 +1,7 @@
 """A server process: its loop, its signals, its log."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import resource
@@ -14,12 +15,29 @@ from dstore.core.errors import DstoreError
 
 _INTERRUPTED_EXIT_CODE = 130
 
+#: glibc's mallopt parameters (malloc.h) with the values for a process that moves frames of 1 MiB: serve them from one
+#: arena and keep freed ones, instead of mapping and unmapping each. Measured on the data path: 15 to 20 % less CPU per
+#: byte, half the peak memory (benchmarks/README.md).
+_MALLOC_TUNING = (
+    (-3, 32 * 1024 * 1024),  # M_MMAP_THRESHOLD
+    (-1, 64 * 1024 * 1024),  # M_TRIM_THRESHOLD
+    (-8, 1),  # M_ARENA_MAX
+)
+
 
 def setup_logging(level: str) -> None:
     """Log to stderr, one line each, from ``level`` on."""
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+
+
+def _tune_allocator() -> None:
+    """Set glibc's allocator up for frames; other C libraries have no mallopt and are left alone."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in _MALLOC_TUNING:
+            mallopt(parameter, value)
 
 
 def run_server(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
@@ -30,6 +48,7 @@ def run_server(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     """
     # A core dump would write whatever is in memory to a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _tune_allocator()
     try:
         uvloop.run(_run_until_stopped(main))
     except DstoreError as error:
