@@ -28,9 +28,7 @@ from dstore.core.limits import (
 )
 
 BLOCK = CHECKSUM_BLOCK_SIZE_BYTES
-HEADER = ChunkHeader(
-    ClusterId("6f2c1a52-93b1-4d1f-8a57-0f9be7d9a001"), ChunkId(GroupId(42), 499), 11, b"descriptor"
-)
+HEADER = ChunkHeader(ClusterId("6f2c1a52-93b1-4d1f-8a57-0f9be7d9a001"), ChunkId(GroupId(42), 499), 11, b"descriptor")
 
 
 def content(length_bytes: int) -> bytes:
@@ -70,9 +68,7 @@ def test_the_worked_example_of_the_format_page() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "length_bytes", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1]
-)
+@pytest.mark.parametrize("length_bytes", [1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1])
 @pytest.mark.parametrize("descriptor", [b"", b"x", bytes(DESCRIPTOR_SIZE_BYTES_MAX)])
 def test_what_is_written_is_read(length_bytes: int, descriptor: bytes) -> None:
     header = replace(HEADER, length_bytes=length_bytes, descriptor=descriptor)
@@ -134,9 +130,7 @@ def test_header_and_footer_belong_together() -> None:
         (4091, b"\x01", "padding"),
     ],
 )
-def test_a_header_with_a_good_checksum_and_bad_fields_is_refused(
-    offset: int, value: bytes, problem: str
-) -> None:
+def test_a_header_with_a_good_checksum_and_bad_fields_is_refused(offset: int, value: bytes, problem: str) -> None:
     body = bytearray(encode_header(HEADER)[:-4])
     body[offset : offset + len(value)] = value
     with pytest.raises(Corrupt, match=problem):

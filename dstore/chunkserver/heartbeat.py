@@ -1,0 +1,151 @@
+"""Membership: join the cluster, report every second or so, obey the epochs in the answers.
+
+States: joining → member → joining again (the master does not know this server any more) → ended (another process
+has taken this disk's place, or the master refuses it for a reason that retrying cannot change).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.core.backoff import Backoff
+from dstore.core.environment import Random
+from dstore.core.errors import DstoreError
+from dstore.core.groups import Capacity, Heartbeat, ServerIdentity
+from dstore.core.interfaces import Cluster
+from dstore.core.limits import HEARTBEAT_INTERVAL_S
+
+#: Refusals of the master that retrying cannot change. SERVER_ALREADY_RUNNING is none: after a crash, the master
+#: believes for a few seconds that the earlier process is up.
+_FINAL_REASONS = frozenset(
+    {"WRONG_CLUSTER", "SERVER_NAME_TAKEN", "SERVER_IDENTITY_INVALID", "SERVER_REPLACED", "PERMISSION_DENIED"}
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Membership:
+    """Keeps one chunkserver a member of its cluster.
+
+    Args:
+        identity: how the server presents itself; the disk's uuid and cluster are filled in from the store.
+        streams: returns how many write and read streams are under way.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: ChunkStore,
+        random: Random,
+        identity: ServerIdentity,
+        streams: Callable[[], tuple[int, int]],
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._random = random
+        self._identity = identity
+        self._streams = streams
+        self._backoff = backoff or Backoff()
+        self._interval_s = HEARTBEAT_INTERVAL_S
+        self._registered = False
+        self._last_failure: str | None = None
+
+    @property
+    def registered(self) -> bool:
+        """Whether the master has taken this server in; stays true while the master is away."""
+        return self._registered
+
+    @property
+    def last_failure(self) -> str | None:
+        """Why the last call to the master failed; None when it did not."""
+        return self._last_failure
+
+    async def run(self) -> None:
+        """Join, report, join again; never returns.
+
+        Raises:
+            DstoreError: the master refuses this server for good, for example ``WRONG_CLUSTER``,
+                ``SERVER_NAME_TAKEN`` or ``SERVER_REPLACED``; the process should end.
+        """
+        while True:
+            await self._join()
+            await self._report()
+
+    async def _join(self) -> None:
+        attempt = 0
+        while True:
+            disk = self._store.identity
+            identity = replace(self._identity, server_id=disk.server_id, cluster_id=disk.cluster_id)
+            try:
+                registration = await self._cluster.register(identity)
+                # Before anything else: whose disk this is must not depend on which master answers next.
+                await self._store.bind_cluster(registration.cluster_id)
+                await self._store.adopt_epochs(registration.groups)
+            except DstoreError as error:
+                self._raise_if_final(error)
+                self._note(error, "cannot join the cluster yet")
+                await asyncio.sleep(self._backoff.delay_s(attempt, self._random.uniform()))
+                attempt += 1
+                continue
+            self._interval_s = registration.heartbeat_interval_s
+            self._registered = True
+            self._note_success(f"joined cluster {registration.cluster_id} with {len(registration.groups)} groups")
+            return
+
+    async def _report(self) -> None:
+        """Send heartbeats until the master says that it does not know this server."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                reply = await self._cluster.heartbeat(await self._heartbeat())
+                await self._store.adopt_epochs(reply.groups)
+            except DstoreError as error:
+                if error.reason == "SERVER_UNKNOWN":
+                    _log.warning("the master does not know this server any more; joining again")
+                    self._registered = False
+                    return
+                self._raise_if_final(error)
+                self._note(error, "a heartbeat failed")
+                continue
+            self._note_success("the master answers again")
+
+    async def _heartbeat(self) -> Heartbeat:
+        write_streams, read_streams = self._streams()
+        disk = self._store.identity
+        return Heartbeat(
+            server_id=disk.server_id,
+            boot_id=self._identity.boot_id,
+            capacity=await self._placeable_capacity(),
+            chunk_count=self._store.chunk_count,
+            corrupt_chunk_count=len(self._store.corrupt),
+            write_streams=write_streams,
+            read_streams=read_streams,
+        )
+
+    async def _placeable_capacity(self) -> Capacity:
+        """Return size and use of the disk; a suspect disk counts as full, so that nothing is placed on it."""
+        capacity = await self._store.capacity()
+        if self._store.suspicion is not None:
+            return replace(capacity, used_bytes=capacity.total_bytes)
+        return capacity
+
+    def _raise_if_final(self, error: DstoreError) -> None:
+        if error.reason in _FINAL_REASONS:
+            self._registered = False
+            self._last_failure = str(error)
+            raise error
+
+    def _note(self, error: DstoreError, what: str) -> None:
+        # One line per outage, not one per attempt.
+        if self._last_failure is None:
+            _log.warning("%s: %s [%s]", what, error, error.reason)
+        self._last_failure = str(error)
+
+    def _note_success(self, what: str) -> None:
+        if self._last_failure is not None or not what.endswith("again"):
+            _log.info("%s", what)
+        self._last_failure = None
