@@ -98,7 +98,8 @@ def _start_servers(
     started: list[local_process.Started] = []
     try:
         for process in processes:
-            started.append(local_process.start(cluster, process, directory / LOG_DIRECTORY))
+            child = local_process.start(cluster, process, directory / LOG_DIRECTORY)
+            started.append(child)
         for each in started:
             duration_s = local_process.wait_ready(each)
             cluster = with_pid(cluster, each.process.name, each.child.pid)

@@ -37,6 +37,11 @@ class Output:
         if not self.as_json:
             print(text, flush=True)
 
+    def json(self, value: object) -> None:
+        """Write a value as one line of JSON; nothing without ``--json``."""
+        if self.as_json:
+            print(to_json_line(value), flush=True)
+
     def style(self, text: str, style: str) -> str:
         """Return ``text`` in a style, where the terminal shows them."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour else text

@@ -1,0 +1,216 @@
+"""``dstore up``: the key, the servers and the profile of a cluster on this machine, told as a list of ticks."""
+
+import importlib.util
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstore.cli.cluster_file import LocalCluster
+from dstore.cli.exit_codes import ExitCode
+from dstore.cli.key_files import KeyFile, keep_or_create_key_file
+from dstore.cli.local_cluster import Step, locked, start_cluster
+from dstore.cli.local_directory import find_directory, key_path, note_directory, profile_name
+from dstore.cli.local_plan import UpRequest
+from dstore.cli.local_process import START_TIMEOUT_S
+from dstore.cli.master_calls import wait_up
+from dstore.cli.output import Output
+from dstore.cli.quantities import format_duration, printable
+from dstore.cli.target import Target
+from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
+from dstore.core.errors import AlreadyExists, InvalidRequest
+from dstore.core.sizes import format_size, parse_size
+from dstore.core.status import ClusterStatus, Health
+
+_SERVER_MODULES = ("apsw", "grpc_health", "grpc_reflection", "h11", "prometheus_client", "uvloop")
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What ``dstore up --json`` prints.
+
+    Attributes:
+        servers: all of them, with what happened to each.
+        free_bytes: on the file system that holds the data.
+    """
+
+    endpoint: str
+    directory: str
+    profile: str
+    key_file: str
+    key_created: bool
+    key_fingerprint: str | None
+    cluster_id: str
+    health: Health
+    replicas: int
+    min_replicas: int
+    chunk_size_bytes: int
+    free_bytes: int
+    duration_s: float
+    servers: tuple[Step, ...]
+
+
+def up(
+    target: Target, directory: Path | None, *, chunkservers: int | None, port: int | None, chunk_size: str | None
+) -> int:
+    """Start what is missing of a cluster on this machine, and make the profile that later commands use."""
+    check_server_extra()
+    started_s = time.monotonic()
+    output = Output(as_json=target.as_json)
+    profile = profile_name(os.environ, target.profile)
+    request = UpRequest(
+        directory=find_directory(os.environ, directory, profile),
+        profile=profile,
+        chunkservers=chunkservers,
+        port=port,
+        chunk_size_bytes=None if chunk_size is None else parse_size(chunk_size),
+    )
+    known = _known_profile(profile)
+    key = _key_file(target, known, profile)
+    request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(request.directory):
+        cluster, steps, status = _start(request, output, key)
+    saved = _save_profile(known, cluster, key, status)
+    note_directory(os.environ, request.directory, profile)
+    output.text(f"  profile    {'kept' if saved is None else 'written':<9} {profile}")
+    result = _result(request, cluster, key, status, tuple(steps), time.monotonic() - started_s)
+    _say_end(output, result)
+    output.json(result)
+    return ExitCode.OK
+
+
+def check_server_extra() -> None:
+    """Return when everything that servers need is installed.
+
+    Raises:
+        InvalidRequest: with reason SERVER_EXTRA_MISSING.
+    """
+    missing = [name for name in _SERVER_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InvalidRequest(
+            f"This installation of dstore has no server parts ({', '.join(missing)} missing). Install them with "
+            "`pip install 'dstore[all]'`.",
+            reason="SERVER_EXTRA_MISSING",
+            metadata={"missing": ",".join(missing)},
+        )
+
+
+def _known_profile(profile: str) -> Profile | None:
+    """Return the profile if it exists. What the environment says of other clusters does not matter here.
+
+    Raises:
+        AlreadyExists: with reason PROFILE_OF_REMOTE_CLUSTER; it is not to be overwritten by a local one.
+    """
+    environ = {name: value for name, value in os.environ.items() if name not in ("DSTORE_ENDPOINT", "DSTORE_KEY_FILE")}
+    try:
+        known = resolve_profile(environ, profile=profile)
+    except InvalidRequest as error:
+        if error.reason in ("PROFILE_UNKNOWN", "NO_ENDPOINT"):
+            return None
+        raise
+    host = known.endpoint.rpartition(":")[0]
+    if host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise AlreadyExists(
+            f"The profile {profile!r} points to the cluster at {known.endpoint}, which is not on this machine. "
+            "Give the new cluster a profile of its own with --profile.",
+            reason="PROFILE_OF_REMOTE_CLUSTER",
+            metadata={"profile": profile, "endpoint": known.endpoint},
+        )
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """The key file of the profile; ``file`` is None when its fingerprint is behind a passphrase."""
+
+    path: Path
+    file: KeyFile | None
+
+    @property
+    def created(self) -> bool:
+        return self.file is not None and self.file.created
+
+
+def _key_file(target: Target, known: Profile | None, profile: str) -> _Key:
+    chosen = target.key_file or os.environ.get("DSTORE_KEY_FILE")
+    if not chosen and known is not None:
+        chosen = known.key_file
+    path = Path(chosen).absolute() if chosen else key_path(os.environ, profile)
+    return _Key(path, keep_or_create_key_file(path))
+
+
+def _start(request: UpRequest, output: Output, key: _Key) -> tuple[LocalCluster, list[Step], ClusterStatus]:
+    steps: list[Step] = []
+    word = "created" if key.created else "kept"
+    print_ = "protected by a passphrase" if key.file is None else f"fingerprint {key.file.fingerprint}"
+    output.text(f"  key        {word:<9} {printable(str(key.path))}   ({print_})")
+
+    def tell(step: Step) -> None:
+        steps.append(step)
+        duration = format_duration(step.duration_s) if step.duration_s else ""
+        output.text(f"  {step.name:<10} {step.outcome:<9} {duration:<7} {step.endpoint}")
+
+    cluster = start_cluster(request, tell)
+    joining_s = time.monotonic()
+    names = [process.name for process in cluster.chunkservers]
+    status = wait_up(cluster.endpoint, names, timeout_s=START_TIMEOUT_S, accept=lambda _: True)
+    output.text(
+        f"  cluster    {'complete':<9} {format_duration(time.monotonic() - joining_s):<7} "
+        f"{cluster.replicas} replicas, {format_size(shutil.disk_usage(request.directory).free)} free"
+    )
+    return cluster, steps, status
+
+
+def _save_profile(known: Profile | None, cluster: LocalCluster, key: _Key, status: ClusterStatus) -> Profile | None:
+    """Write the profile unless it says all of this already; None when it does."""
+    wanted = Profile(cluster.profile, cluster.endpoint, key.path, status.cluster_id)
+    if wanted == known:
+        return None
+    save_profile(config_directory(os.environ), wanted)
+    return wanted
+
+
+def _result(
+    request: UpRequest,
+    cluster: LocalCluster,
+    key: _Key,
+    status: ClusterStatus,
+    steps: tuple[Step, ...],
+    duration_s: float,
+) -> UpResult:
+    return UpResult(
+        endpoint=cluster.endpoint,
+        directory=str(request.directory),
+        profile=cluster.profile,
+        key_file=str(key.path),
+        key_created=key.created,
+        key_fingerprint=None if key.file is None else key.file.fingerprint,
+        cluster_id=status.cluster_id,
+        health=status.health,
+        replicas=cluster.replicas,
+        min_replicas=cluster.min_replicas,
+        chunk_size_bytes=cluster.chunk_size_bytes,
+        free_bytes=shutil.disk_usage(request.directory).free,
+        duration_s=duration_s,
+        servers=steps,
+    )
+
+
+def _say_end(output: Output, result: UpResult) -> None:
+    style = "green" if result.health is Health.OK else "yellow"
+    mark = "✓" if result.health is Health.OK else "!"
+    already = all(step.outcome == "running" for step in result.servers)
+    how = "It was already running." if already else f"Up in {format_duration(result.duration_s)}."
+    output.text(
+        f"\n  {output.style(f'{mark} {result.health.value}', style)}. {how} Data is encrypted before it leaves you."
+    )
+    if result.key_created:
+        output.text(
+            f"    Lose the key file and the data is gone: keep a copy of {printable(result.key_file)}\n"
+            "    in a safe place, away from this machine."
+        )
+    if result.health is not Health.OK:
+        output.text("    See `dstore status`.")
+    option = "" if result.profile == "dev" else f"--profile {result.profile} "
+    output.text(f"\n  Next:  dstore put {option}README.md /hello.md")

@@ -1,0 +1,24 @@
+"""All commands of ``dstore``, as one grammar."""
+
+from dstore.cli.arguments import Parser
+from dstore.cli.cluster_commands import add_cluster_commands, add_key_commands, add_node_commands
+from dstore.cli.file_commands import add_file_commands
+from dstore.cli.server_commands import add_server_commands
+
+
+def command_tree() -> Parser:
+    """Return the parser. What it reads has ``run``, which does the work and returns the exit code."""
+    parser = Parser(
+        prog="dstore",
+        description="A distributed block store that encrypts on your side of the wire.",
+        epilog="`dstore COMMAND --help` shows the arguments of a command; docs/cli.md lists the exit codes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    add_cluster_commands(commands)
+    add_file_commands(commands)
+    add_node_commands(commands)
+    add_key_commands(commands)
+    add_server_commands(commands)
+    return parser

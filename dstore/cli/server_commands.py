@@ -1,0 +1,82 @@
+"""``dstore master run`` and ``dstore chunkserver run``: their arguments. A server is imported when it runs."""
+
+import argparse
+from pathlib import Path
+
+from dstore.cli.arguments import Parser, add_command, add_group
+
+_DESCRIPTION = "In the foreground, until SIGTERM. Prints one line of JSON when it is ready, and logs to stderr."
+
+
+def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add master run and chunkserver run."""
+    group = add_group(commands, "master", "run the server that keeps the namespace")
+    parser = add_command(group, "run", _run_master, "serve a namespace", _DESCRIPTION)
+    _add_server_options(parser, "127.0.0.1:7070", "127.0.0.1:7170")
+    parser.add_argument("--replicas", type=int, default=3, metavar="N", help="copies of each chunk (3)")
+    parser.add_argument(
+        "--min-replicas", type=int, default=2, metavar="N", help="copies that a write must have reached (2)"
+    )
+    parser.add_argument("--chunk-size", default="16MiB", metavar="SIZE", help="of the plaintext (16MiB)")
+    parser.add_argument(
+        "--failure-domain",
+        default="host",
+        choices=("server", "host", "rack"),
+        help="no two copies of a chunk share one (host)",
+    )
+
+    group = add_group(commands, "chunkserver", "run a server that keeps chunks on one disk")
+    parser = add_command(group, "run", _run_chunkserver, "serve chunks", _DESCRIPTION)
+    _add_server_options(parser, "127.0.0.1:7071", "127.0.0.1:7171")
+    parser.add_argument("--name", required=True, metavar="NAME", help="for people; unique in the cluster, as cs-1")
+    parser.add_argument("--master", default="127.0.0.1:7070", metavar="HOST:PORT", help="(127.0.0.1:7070)")
+    parser.add_argument("--advertise", metavar="HOST:PORT", help="how others reach it, if not by --listen")
+    parser.add_argument("--host-label", metavar="HOST", help="its failure domain; this host's name unless given")
+    parser.add_argument("--rack", default="", metavar="RACK", help="its failure domain above the host")
+
+
+def _add_server_options(parser: Parser, listen: str, http_listen: str) -> None:
+    parser.add_argument(
+        "--dir", dest="directory", type=Path, required=True, metavar="DIRECTORY", help="its data; one server each"
+    )
+    parser.add_argument("--listen", default=listen, metavar="HOST:PORT", help=f"serves gRPC ({listen})")
+    parser.add_argument(
+        "--http-listen",
+        default=http_listen,
+        metavar="HOST:PORT",
+        help=f"serves /metrics, /healthz and /readyz ({http_listen})",
+    )
+    parser.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="from which on (info)"
+    )
+
+
+def _run_master(given: argparse.Namespace) -> int:
+    from dstore.cli import server_actions
+
+    return server_actions.run_master(
+        directory=given.directory,
+        listen=given.listen,
+        http_listen=given.http_listen,
+        replicas=given.replicas,
+        min_replicas=given.min_replicas,
+        chunk_size=given.chunk_size,
+        failure_domain=given.failure_domain,
+        log_level=given.log_level,
+    )
+
+
+def _run_chunkserver(given: argparse.Namespace) -> int:
+    from dstore.cli import server_actions
+
+    return server_actions.run_chunkserver(
+        directory=given.directory,
+        listen=given.listen,
+        advertise=given.advertise,
+        http_listen=given.http_listen,
+        master=given.master,
+        name=given.name,
+        host_label=given.host_label,
+        rack=given.rack,
+        log_level=given.log_level,
+    )

@@ -1,0 +1,89 @@
+"""The state of a cluster on one screen, as text: pure functions of what the master says."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dstore.cli.quantities import count, format_duration, printable
+from dstore.core.groups import ServerPhase
+from dstore.core.sizes import format_size
+from dstore.core.status import ClusterStatus, Health, ServerStatus
+
+Style = Callable[[str, str], str]
+
+_HEALTH_STYLES = {Health.OK: "green", Health.WARN: "yellow", Health.ERROR: "red"}
+_PHASE_STYLES = {ServerPhase.UP: "green", ServerPhase.SUSPECT: "yellow", ServerPhase.DOWN: "red"}
+
+
+def status_lines(status: ClusterStatus, style: Style) -> list[str]:
+    """Return the lines of ``dstore status``; every reason for a bad health comes with the command that helps."""
+    lines = [f"  health:  {style(status.health.value, _HEALTH_STYLES[status.health])}{_summary(status)}"]
+    for check in status.checks:
+        lines.append(f"           {style(check.code, _HEALTH_STYLES[check.severity])}  {check.message}")
+        if check.hint:
+            lines.append(f"             → {check.hint}")
+    lines.append(f"  nodes:   {status.servers_up}/{status.servers_total} up{_not_up(status)}")
+    policy = status.policy
+    lines.append(
+        f"  data:    {count(status.file_count, 'file')}, {count(status.directory_count, 'directory')}, "
+        f"{format_size(status.logical_bytes)} logical, {format_size(status.stored_bytes)} stored "
+        f"({policy.replicas} replicas)"
+    )
+    lines.append(
+        f"  chunks:  {status.chunk_count} total, {status.unavailable_chunks} unavailable, "
+        f"{status.under_replicated_chunks} under-replicated, {status.deleted_chunks} to be collected"
+    )
+    lines.append(
+        f"  space:   {format_size(status.capacity.free_bytes)} free of {format_size(status.capacity.total_bytes)} "
+        f"over all disks ({status.capacity.fill:.0%} used)"
+    )
+    lines.append(f"  writes:  {status.writes_in_progress} in progress")
+    lines.append(f"  cluster: {status.cluster_id}, dstore {status.version}")
+    return lines
+
+
+def node_lines(servers: tuple[ServerStatus, ...], pids: Mapping[str, int], style: Style, *, master: str) -> list[str]:
+    """Return the table of ``dstore node list``; ``pids`` are those of servers that run on this machine."""
+    rows = [("NAME", "STATE", "ADDRESS", "HEARD", "CHUNKS", "GROUPS", "FREE", "PID")]
+    rows.append(("master", "up", master, "-", "-", "-", "-", _pid(pids, "master")))
+    for server in servers:
+        heard = server.last_heartbeat_age_s
+        rows.append(
+            (
+                printable(server.name),
+                server.phase.value,
+                printable(server.address),
+                "never" if heard is None else f"{format_duration(heard)} ago",
+                str(server.chunk_count) + (f" (-{server.missing_chunk_count})" if server.missing_chunk_count else ""),
+                str(server.group_count),
+                format_size(server.capacity.free_bytes),
+                _pid(pids, server.name),
+            )
+        )
+    lines = table(rows)
+    styles = ["bold", "green", *(_PHASE_STYLES[server.phase] for server in servers)]
+    return [style(line, name) for line, name in zip(lines, styles, strict=True)]
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows of equal length as lines with aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _summary(status: ClusterStatus) -> str:
+    return f"  {status.summary}" if status.summary else ""
+
+
+def _not_up(status: ClusterStatus) -> str:
+    parts = []
+    for server in status.servers:
+        if server.phase is ServerPhase.UP:
+            continue
+        heard = server.last_heartbeat_age_s
+        since = "" if heard is None else f" (last heard {format_duration(heard)} ago)"
+        parts.append(f"{printable(server.name)} {server.phase.value}{since}")
+    return "   " + ", ".join(parts) if parts else ""
+
+
+def _pid(pids: Mapping[str, int], name: str) -> str:
+    pid = pids.get(name)
+    return "-" if pid is None else str(pid)
