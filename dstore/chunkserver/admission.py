@@ -12,14 +12,13 @@ def check_header(header: WriteHeader, identity: DiskIdentity) -> None:
     """Check what can be said of a header without looking at the disk.
 
     Raises:
-        Unavailable: ``SERVER_STARTING``, when the server has not joined its cluster yet.
+        Unavailable: when the server has not joined its cluster yet.
         NotReady: ``WRONG_CLUSTER``.
         InvalidRequest: ``HEADER_INVALID``.
     """
     if identity.cluster_id is None:
         raise Unavailable(
             "This chunkserver has not joined its cluster yet. Use another one, or retry in a moment.",
-            reason="SERVER_STARTING",
         )
     if header.cluster_id != identity.cluster_id:
         raise NotReady(
