@@ -79,6 +79,7 @@ class ChunkServiceServicer(object):
         * ALREADY_EXISTS / CHUNK_EXISTS: the id is taken by other content.
         * FAILED_PRECONDITION / STALE_GROUP_EPOCH: this server saw a newer epoch of the group; refresh the map.
         * FAILED_PRECONDITION / WRONG_CLUSTER: this server belongs to another cluster.
+        * UNAVAILABLE / UNAVAILABLE: this server has not joined its cluster yet; use another one, or retry.
         * RESOURCE_EXHAUSTED / DISK_FULL: the disk is past its watermark.
         * RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: more writes at once than the server takes.
         * DEADLINE_EXCEEDED / STREAM_STALLED: the writer or the next server made no progress for some seconds.

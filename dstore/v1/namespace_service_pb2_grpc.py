@@ -31,7 +31,12 @@ class NamespaceServiceStub(object):
     Every operation is linearizable, every mutation is atomic and durable before it is answered. Mutations carry a
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
-    INVALID_ARGUMENT / REQUEST_ID_REUSED. A mutation that failed may be tried again under the same id.
+    INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
+    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
+    or not at all; the same call with the same id resolves it.
+
+    Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
+    RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.
 
     Paths are absolute UTF-8, at most 4,096 bytes and 128 names of at most 255 bytes, without empty names, "." and ".."
     and NUL. Every RPC with a path may answer INVALID_ARGUMENT with a reason that starts with PATH_ or is
@@ -122,7 +127,12 @@ class NamespaceServiceServicer(object):
     Every operation is linearizable, every mutation is atomic and durable before it is answered. Mutations carry a
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
-    INVALID_ARGUMENT / REQUEST_ID_REUSED. A mutation that failed may be tried again under the same id.
+    INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
+    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
+    or not at all; the same call with the same id resolves it.
+
+    Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
+    RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.
 
     Paths are absolute UTF-8, at most 4,096 bytes and 128 names of at most 255 bytes, without empty names, "." and ".."
     and NUL. Every RPC with a path may answer INVALID_ARGUMENT with a reason that starts with PATH_ or is
@@ -148,6 +158,7 @@ class NamespaceServiceServicer(object):
         listed exactly once; others may or may not be.
 
         Errors:
+        * INVALID_ARGUMENT / PAGE_SIZE_INVALID: the page size is negative.
         * INVALID_ARGUMENT / PAGE_TOKEN_INVALID: the token is not one that this RPC gave out for this path.
         * FAILED_PRECONDITION / NOT_A_DIRECTORY: the path names a file.
         """
@@ -200,6 +211,8 @@ class NamespaceServiceServicer(object):
         * FAILED_PRECONDITION / IS_A_DIRECTORY: the source is a file and the target a directory.
         * FAILED_PRECONDITION / NOT_A_DIRECTORY: the source is a directory and the target a file.
         * FAILED_PRECONDITION / DIRECTORY_NOT_EMPTY: the target directory has entries.
+        * INVALID_ARGUMENT / MANIFEST_INVALID: a file without a sealed manifest, or a directory with one.
+        * RESOURCE_EXHAUSTED / MANIFEST_TOO_LARGE: the sealed manifest has more than 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +228,7 @@ class NamespaceServiceServicer(object):
         * ABORTED / VERSION_CHANGED: the precondition wants another version.
         * UNAVAILABLE / NOT_ENOUGH_SERVERS: fewer than min_replicas chunkservers can take a chunk.
         * RESOURCE_EXHAUSTED / CLUSTER_FULL: too few chunkservers are below the fill watermark.
+        * RESOURCE_EXHAUSTED / TOO_MANY_WRITES: too many intents are alive; back off and retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +240,9 @@ class NamespaceServiceServicer(object):
         Errors:
         * ABORTED / INTENT_EXPIRED: the intent expired, was abandoned or committed; begin again.
         * INVALID_ARGUMENT / CHUNK_RECORD_INVALID: a record is out of range, or its id was not given to this intent.
+        * INVALID_ARGUMENT / CHUNK_COUNT_INVALID: a negative number of ids is asked for.
+        * RESOURCE_EXHAUSTED / TOO_MANY_CHUNKS: more than 64 ids are asked for in one call.
+        * RESOURCE_EXHAUSTED / TOO_MANY_RECORDS: more than 10,000 records in one call.
         * UNAVAILABLE / NOT_ENOUGH_SERVERS and RESOURCE_EXHAUSTED / CLUSTER_FULL: as BeginWrite.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -255,6 +272,9 @@ class NamespaceServiceServicer(object):
         * NOT_FOUND / FILE_NOT_FOUND: the parent directory was removed meanwhile.
         * INVALID_ARGUMENT / CHUNK_RECORD_INVALID: the records do not make up chunk_count chunks, a record's id was not
         given to this intent, or one has fewer than min_replicas replicas.
+        * INVALID_ARGUMENT / WRAPPED_KEYS_INVALID: no wrapped key, more than 64, or one that is malformed.
+        * INVALID_ARGUMENT / MANIFEST_INVALID, RESOURCE_EXHAUSTED / MANIFEST_TOO_LARGE: as Rename.
+        * RESOURCE_EXHAUSTED / TOO_MANY_RECORDS: as AllocateChunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,6 +301,7 @@ class NamespaceServiceServicer(object):
         """Returns further chunk records of one version of a file, or the same ones with the groups as they are now.
 
         Errors:
+        * INVALID_ARGUMENT / CHUNK_RANGE_INVALID: a negative index or count.
         * NOT_FOUND / VERSION_NOT_FOUND: that version is no longer kept; open the file again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -374,7 +395,12 @@ class NamespaceService(object):
     Every operation is linearizable, every mutation is atomic and durable before it is answered. Mutations carry a
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
-    INVALID_ARGUMENT / REQUEST_ID_REUSED. A mutation that failed may be tried again under the same id.
+    INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
+    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
+    or not at all; the same call with the same id resolves it.
+
+    Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
+    RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.
 
     Paths are absolute UTF-8, at most 4,096 bytes and 128 names of at most 255 bytes, without empty names, "." and ".."
     and NUL. Every RPC with a path may answer INVALID_ARGUMENT with a reason that starts with PATH_ or is
