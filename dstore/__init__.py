@@ -1,6 +1,88 @@
 """dstore: a secure distributed block store.
 
 Encrypted on the client, replicated in a pipeline, verifiable without keys.
+
+    with dstore.connect() as client:
+        client.put("/greeting", b"hello")
+        client.get("/greeting")
+
+Names are loaded when they are first used, so that importing dstore costs nothing.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dstore.client.blocking import Client
+    from dstore.client.client import AsyncClient
+    from dstore.client.connect import connect, connect_async
+    from dstore.core.errors import (
+        AlreadyExists,
+        CommitUnknown,
+        Conflict,
+        Corrupt,
+        DeadlineExceeded,
+        DirectoryNotEmpty,
+        DstoreError,
+        Internal,
+        InvalidRequest,
+        IsADirectory,
+        LimitExceeded,
+        NotADirectory,
+        NotFound,
+        NotReady,
+        OutOfSpace,
+        PermissionDenied,
+        Unavailable,
+        WrongKey,
+    )
+    from dstore.core.files import FileInfo, FileKind
+
+__all__ = [
+    "AlreadyExists",
+    "AsyncClient",
+    "Client",
+    "CommitUnknown",
+    "Conflict",
+    "Corrupt",
+    "DeadlineExceeded",
+    "DirectoryNotEmpty",
+    "DstoreError",
+    "FileInfo",
+    "FileKind",
+    "Internal",
+    "InvalidRequest",
+    "IsADirectory",
+    "LimitExceeded",
+    "NotADirectory",
+    "NotFound",
+    "NotReady",
+    "OutOfSpace",
+    "PermissionDenied",
+    "Unavailable",
+    "WrongKey",
+    "__version__",
+    "connect",
+    "connect_async",
+]
+
+_HOMES = {
+    "AsyncClient": "dstore.client.client",
+    "Client": "dstore.client.blocking",
+    "FileInfo": "dstore.core.files",
+    "FileKind": "dstore.core.files",
+    "connect": "dstore.client.connect",
+    "connect_async": "dstore.client.connect",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "dstore.core.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,8 @@
 """Reads ranges of one opened file: several chunks in flight, each from whichever replica can give it."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from dstore.client.chunk_fetching import fetch_range
 from dstore.client.concurrency import run_together
@@ -56,6 +57,7 @@ class FileReader:
         Raises:
             DstoreError: as ``fetch_range``; what is in ``out`` then must not be used.
         """
+        self._session.guard.check()
         pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes)
         done = 0
 
@@ -68,7 +70,7 @@ class FileReader:
                 if progress is not None:
                     progress(done)
 
-        await run_together(work() for _ in range(self._worker_count(len(out))))
+        await self._run_workers(work, self._chunks_touched(offset, len(out)))
 
     async def read_chunks(self, sink: Sink, *, progress: Progress | None = None) -> None:
         """Pass every chunk to ``sink``, in any order, several at once; memory stays bounded.
@@ -91,8 +93,14 @@ class FileReader:
                 if progress is not None:
                     progress(done)
 
-        await run_together(work() for _ in range(self._worker_count(manifest.size_bytes)))
+        await self._run_workers(work, manifest.chunk_count)
 
-    def _worker_count(self, length: int) -> int:
-        # A range that does not start with a chunk may touch one chunk more than its length says.
-        return min(CHUNKS_IN_FLIGHT_READ, -(-length // self.file.manifest.chunk_size_bytes) + 1) if length else 0
+    def _chunks_touched(self, offset: int, length: int) -> int:
+        chunk_size_bytes = self.file.manifest.chunk_size_bytes
+        return (offset + length - 1) // chunk_size_bytes - offset // chunk_size_bytes + 1 if length else 0
+
+    async def _run_workers(self, work: Callable[[], Coroutine[Any, Any, None]], chunk_count: int) -> None:
+        if chunk_count == 1:
+            await work()
+        else:
+            await run_together(work() for _ in range(min(CHUNKS_IN_FLIGHT_READ, chunk_count)))

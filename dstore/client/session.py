@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.servers import AvoidedServers
 from dstore.core.environment import Clock, Random
@@ -31,6 +32,7 @@ class Session:
     random: Random
     marks: HighWaterMarks
     avoided: AvoidedServers
+    guard: ForkGuard
 
     def request_id(self) -> RequestId:
         """Return a fresh idempotency key."""

@@ -140,6 +140,7 @@ class FileWriter:
         Raises:
             DstoreError: an earlier chunk could not be written; the file must be discarded.
         """
+        self._session.guard.check()
         await self._slots.acquire()
         try:
             self._check()
@@ -162,6 +163,7 @@ class FileWriter:
             CommitUnknown: the master did not say whether it committed.
             DstoreError: something could not be written; nothing is visible.
         """
+        self._session.guard.check()
         while self._tasks and self._failure is None:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         self._check()

@@ -1,0 +1,377 @@
+"""The asynchronous client: every verb of the store. ``blocking.Client`` has the same ones without ``await``."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from weakref import WeakSet
+
+from dstore.client.arguments import LocalPath, check_mode, check_range, precondition_of
+from dstore.client.contact import Contact, Services
+from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view, collect
+from dstore.client.high_water import HighWaterMarks
+from dstore.client.local_files import LocalSource, LocalTarget
+from dstore.client.opening import VerifiedFile, open_verified
+from dstore.client.reader import FileReader
+from dstore.client.renaming import rename
+from dstore.client.session import Progress
+from dstore.client.writer import FileWriter
+from dstore.core.environment import Clock, Random
+from dstore.core.errors import DstoreError, NotADirectory, NotFound
+from dstore.core.files import ClusterInfo, FileInfo, Precondition, RemoveResult
+from dstore.core.ids import ClusterId, RequestId, Version
+from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT, READ_ATTEMPTS_MAX
+from dstore.core.paths import normalize_path
+from dstore.core.status import ClusterStatus, FileDescription
+from dstore.crypto.keys import Keyring
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+T = TypeVar("T")
+#: Within the client, ``list`` is a verb.
+FileList = list[FileInfo]
+
+_DESCRIBE_PAGE_SIZE = 1_000
+
+
+class AsyncClient:
+    """A cluster, seen from one event loop. Use it as an asynchronous context manager, or await it and close it.
+
+    Paths are absolute. Everything that is read was verified against what its writer sealed; ``stat``, ``list`` and
+    ``walk`` show what the master says. Calls are repeated while the master is away, for ``patience_s``. Every verb
+    raises subclasses of ``DstoreError``, which are also the built-in errors that local files give.
+    """
+
+    def __init__(
+        self,
+        services: Callable[[], Services],
+        *,
+        load_keyring: Callable[[], Keyring],
+        clock: Clock,
+        random: Random,
+        marks: HighWaterMarks,
+        endpoint: str = "",
+        cluster_id: ClusterId | None = None,
+        patience_s: float = CLIENT_PATIENCE_S,
+    ) -> None:
+        """``dstore.connect_async`` makes one. Nothing is called before the first verb.
+
+        Args:
+            services: called once, on the event loop that the client is used on.
+            load_keyring: called once, in a thread, when the first file is opened or written.
+            cluster_id: the only cluster that is accepted; None accepts the first one.
+
+        Raises:
+            NotReady: reason ``FORKED``.
+        """
+        self._endpoint = endpoint
+        self._random = random
+        self._contact = Contact(
+            services,
+            load_keyring=load_keyring,
+            clock=clock,
+            random=random,
+            marks=marks,
+            endpoint=endpoint,
+            cluster_id=cluster_id,
+            patience_s=patience_s,
+        )
+        self._writers: WeakSet[FileWriter] = WeakSet()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._endpoint})"
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Self:
+        await self.cluster()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Discard what is still being written, remember what was seen, and close all connections."""
+        if self._contact.is_usable:
+            try:
+                for writer in tuple(self._writers):
+                    await writer.discard()
+            finally:
+                await self._contact.close()
+
+    # --- The cluster -------------------------------------------------------------------------------------------
+
+    async def cluster(self) -> ClusterInfo:
+        """Return the cluster's identity and default policy; the first call makes contact.
+
+        Raises:
+            Unavailable: reason ``MASTER_UNREACHABLE``.
+            NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
+        """
+        return await self._contact.cluster()
+
+    async def status(self) -> ClusterStatus:
+        """Return the health of the cluster on one screen."""
+        return await (await self._contact.admin()).get_status()
+
+    async def describe(self, path: str) -> FileDescription:
+        """Return where a file is: its chunks, their groups and replicas."""
+        path = normalize_path(path)
+        admin = await self._contact.admin()
+        description = await admin.describe_file(path, start_index=0, count=_DESCRIBE_PAGE_SIZE)
+        chunks = list(description.chunks)
+        following = description.next_chunk_index
+        while following is not None and following > len(chunks) - 1:
+            page = await admin.describe_file(path, start_index=following, count=_DESCRIBE_PAGE_SIZE)
+            chunks += page.chunks
+            following = page.next_chunk_index if page.chunks else None
+        return replace(description, chunks=tuple(chunks), next_chunk_index=None)
+
+    async def resolve(self, request_id: RequestId) -> FileInfo | RemoveResult:
+        """Find out what became of a mutation that raised ``CommitUnknown``, by repeating it with its request id.
+
+        Returns its answer when it took effect, before or now. Any other error than ``CommitUnknown`` means that it
+        did not and will not.
+
+        Raises:
+            NotFound: reason ``REQUEST_UNKNOWN``.
+            CommitUnknown: the master still does not answer.
+        """
+        return await self._contact.resolve(request_id)
+
+    # --- Whole files -------------------------------------------------------------------------------------------
+
+    async def put(
+        self, path: str, data: "ReadableBuffer", *, if_absent: bool = False, if_version: Version | int | None = None
+    ) -> FileInfo:
+        """Store ``data`` as a file, replacing what is there; visible at once, as a whole, when durable.
+
+        Args:
+            data: must not change before this returns.
+            if_absent: only if there is no such path; else ``AlreadyExists``.
+            if_version: only if the file has this version; else ``Conflict``.
+
+        Raises:
+            CommitUnknown: it was stored or it was not; see ``resolve``.
+            DstoreError: nothing was stored.
+        """
+        path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
+        view = as_bytes_view(data)
+        async with await self._begin(path, precondition, size_bytes=len(view)) as writer:
+            for start in range(0, len(view), writer.chunk_size_bytes):
+                await writer.write_chunk(view[start : start + writer.chunk_size_bytes])
+            return await writer.finish()
+
+    async def put_file(
+        self,
+        local: LocalPath,
+        path: str,
+        *,
+        if_absent: bool = False,
+        if_version: Version | int | None = None,
+        progress: Progress | None = None,
+    ) -> FileInfo:
+        """Store a local file; as ``put``, in bounded memory. ``progress`` gets the durable bytes.
+
+        Raises:
+            OSError: the local file cannot be read.
+            DstoreError: as ``put``.
+        """
+        path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
+        async with (
+            LocalSource(Path(local)) as source,
+            await self._begin(path, precondition, size_bytes=source.size_bytes, progress=progress) as writer,
+        ):
+            while True:
+                buffer = writer.take_buffer()
+                filled = await source.fill(buffer)
+                if filled:
+                    await writer.write_chunk(memoryview(buffer)[:filled], buffer=buffer)
+                if filled < len(buffer):
+                    return await writer.finish()
+
+    async def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Return a file, or the part of it that starts at ``offset``; what is past the end is left out.
+
+        Raises:
+            InvalidRequest: reason ``RANGE_INVALID``, when offset or length is negative.
+            WrongKey: the keyring has no key for the file.
+            Corrupt: the file or the master's record of it was damaged or altered.
+            Unavailable: no server that holds a part of it answers.
+        """
+        path = normalize_path(path)
+        check_range(offset, length)
+
+        async def read(reader: FileReader) -> bytes:
+            left = max(0, reader.size_bytes - offset)
+            return await collect(
+                left if length is None else min(length, left), lambda target: reader.read_into(offset, target)
+            )
+
+        return await self._read(path, read)
+
+    async def get_file(self, path: str, local: LocalPath, *, progress: Progress | None = None) -> FileInfo:
+        """Fetch a file into a local one, which appears, or is replaced, only when all of it is there and durable.
+
+        Raises:
+            OSError: the local file cannot be written.
+            DstoreError: as ``get``.
+        """
+        path = normalize_path(path)
+
+        async def read(reader: FileReader) -> FileInfo:
+            async with LocalTarget(Path(local), self._random) as target:
+                await reader.read_chunks(target.write_at, progress=progress)
+                await target.finish()
+            return reader.file.info
+
+        return await self._read(path, read)
+
+    async def open_read(self, path: str) -> AsyncReadFile:
+        """Open a file for reading and seeking.
+
+        Raises:
+            DstoreError: as ``get``.
+        """
+        path = normalize_path(path)
+        return AsyncReadFile(FileReader(await self._contact.session(), await self._open(path)))
+
+    async def open_write(
+        self, path: str, *, if_absent: bool = False, if_version: Version | int | None = None
+    ) -> AsyncWriteFile:
+        """Open a file for writing from front to back; it becomes visible when it is closed.
+
+        Raises:
+            DstoreError: as ``put``.
+        """
+        path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
+        return AsyncWriteFile(path, await self._begin(path, precondition, size_bytes=None))
+
+    @overload
+    async def open(self, path: str, mode: Literal["rb"] = "rb") -> AsyncReadFile: ...
+
+    @overload
+    async def open(self, path: str, mode: Literal["wb", "xb"]) -> AsyncWriteFile: ...
+
+    @overload
+    async def open(self, path: str, mode: str) -> AsyncReadFile | AsyncWriteFile: ...
+
+    async def open(self, path: str, mode: str = "rb") -> AsyncReadFile | AsyncWriteFile:
+        """Open a file: ``rb`` to read and seek, ``wb`` to replace, ``xb`` to create what must not exist.
+
+        Raises:
+            InvalidRequest: reason ``MODE_INVALID``.
+            DstoreError: as ``get`` and ``put``.
+        """
+        check_mode(mode)
+        if mode == "rb":
+            return await self.open_read(path)
+        return await self.open_write(path, if_absent=mode == "xb")
+
+    # --- Names -------------------------------------------------------------------------------------------------
+
+    async def stat(self, path: str) -> FileInfo:
+        """Return what a path names."""
+        path = normalize_path(path)
+        return await (await self._contact.namespace()).stat(path)
+
+    async def exists(self, path: str) -> bool:
+        """Return whether there is a file or directory."""
+        try:
+            await self.stat(path)
+        except (NotFound, NotADirectory):
+            return False
+        return True
+
+    async def list_pages(
+        self, path: str, *, page_size: int = LIST_PAGE_SIZE_DEFAULT
+    ) -> AsyncIterator[tuple[FileInfo, ...]]:
+        """Yield a directory page by page, in order of names; memory stays bounded."""
+        path = normalize_path(path)
+        namespace = await self._contact.namespace()
+        token = ""
+        while True:
+            page = await namespace.list(path, page_size=page_size, page_token=token)
+            yield page.entries
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def list(self, path: str) -> AsyncIterator[FileInfo]:
+        """Yield the entries of a directory, in order of names."""
+        async for entries in self.list_pages(path):
+            for info in entries:
+                yield info
+
+    async def walk(self, path: str) -> AsyncIterator[tuple[str, FileList, FileList]]:
+        """Yield ``(path, directories, files)`` for a directory and all below it, from the top, as ``os.walk``.
+
+        Directories that the caller removes from the list are not entered; ones that vanish meanwhile are left out.
+        """
+        top = normalize_path(path)
+        pending = [top]
+        while pending:
+            current = pending.pop()
+            directories: FileList = []
+            files: FileList = []
+            try:
+                async for info in self.list(current):
+                    (directories if info.is_directory else files).append(info)
+            except (NotFound, NotADirectory):
+                if current == top:
+                    raise
+                continue
+            yield current, directories, files
+            pending += [info.path for info in reversed(directories)]
+
+    async def make_directory(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> FileInfo:
+        """Make a directory; the options are those of ``pathlib.Path.mkdir``."""
+        path = normalize_path(path)
+        return await (await self._contact.namespace()).make_directory(
+            path, parents=parents, exist_ok=exist_ok, request_id=RequestId(self._random.uuid())
+        )
+
+    async def rename(self, source: str, target: str) -> FileInfo:
+        """Rename a file or directory in one step; a file replaces a file, a directory an empty directory."""
+        source, target = normalize_path(source), normalize_path(target)
+        return await rename(await self._contact.session(), source, target)
+
+    async def remove(self, path: str, *, recursive: bool = False) -> RemoveResult:
+        """Remove a file, an empty directory, or with ``recursive`` a whole tree in one step."""
+        path = normalize_path(path)
+        return await (await self._contact.namespace()).remove(
+            path, recursive=recursive, request_id=RequestId(self._random.uuid())
+        )
+
+    async def _begin(
+        self, path: str, precondition: Precondition, *, size_bytes: int | None, progress: Progress | None = None
+    ) -> FileWriter:
+        writer = await FileWriter.begin(
+            await self._contact.session(), path, precondition=precondition, size_bytes=size_bytes, progress=progress
+        )
+        self._writers.add(writer)
+        return writer
+
+    async def _open(self, path: str) -> VerifiedFile:
+        session = await self._contact.session()
+        return await open_verified(
+            session.namespace,
+            path,
+            keyring=session.keyring,
+            cluster_id=session.cluster.cluster_id,
+            marks=session.marks,
+        )
+
+    async def _read(self, path: str, read: Callable[[FileReader], Awaitable[T]]) -> T:
+        """Open and read; again from the start when the version vanished under the reader (Invariant 2)."""
+        session = await self._contact.session()
+        for _ in range(READ_ATTEMPTS_MAX):
+            try:
+                return await read(FileReader(session, await self._open(path)))
+            except NotFound as error:
+                if error.reason != "VERSION_NOT_FOUND":
+                    raise
+                vanished: DstoreError = error
+        raise vanished

@@ -1,0 +1,108 @@
+"""Connects to a real cluster: the one place of the client that reads the environment."""
+
+import os
+from pathlib import Path
+
+from dstore.client.arguments import LocalPath
+from dstore.client.blocking import Client
+from dstore.client.client import AsyncClient
+from dstore.client.contact import Services
+from dstore.client.high_water import HighWaterMarks, SqliteHighWaterFile
+from dstore.client.profile import Profile, resolve_profile, state_directory
+from dstore.core.errors import PermissionDenied
+from dstore.core.limits import CLIENT_PATIENCE_S
+from dstore.crypto.keyring import load_keyring
+from dstore.crypto.keys import Keyring
+from dstore.rpc.channel import Connections
+from dstore.system.environment import SystemClock, SystemRandom
+
+
+def connect_async(
+    endpoint: str | None = None,
+    *,
+    profile: str | None = None,
+    key_file: LocalPath | None = None,
+    patience_s: float = CLIENT_PATIENCE_S,
+) -> AsyncClient:
+    """Return a client for the running event loop: ``async with connect_async() as client``, or await it.
+
+    Arguments win over DSTORE_ENDPOINT, DSTORE_PROFILE and DSTORE_KEY_FILE, and these over the profile. A passphrase
+    comes from the file that DSTORE_PASSPHRASE_FILE names, or from DSTORE_PASSPHRASE. Versions that were seen are
+    remembered in DSTORE_STATE_DIR.
+
+    Args:
+        patience_s: how long calls are repeated while the master is away.
+
+    Raises:
+        InvalidRequest: profile, configuration file or endpoint are invalid, or there are none.
+        NotReady: reason ``FORKED``.
+    """
+    chosen = resolve_profile(os.environ, endpoint=endpoint, profile=profile, key_file=key_file)
+    passphrase_file = os.environ.get("DSTORE_PASSPHRASE_FILE")
+    passphrase = os.environ.get("DSTORE_PASSPHRASE")
+
+    def services() -> Services:
+        connections = Connections()
+        master = connections.connection(chosen.endpoint)
+        return Services(master.namespace, master.admin, connections, connections.close)
+
+    def keyring() -> Keyring:
+        return _load_keyring(chosen, passphrase_file, passphrase)
+
+    return AsyncClient(
+        services,
+        load_keyring=keyring,
+        clock=SystemClock(),
+        random=SystemRandom(),
+        marks=HighWaterMarks(SqliteHighWaterFile(state_directory(os.environ))),
+        endpoint=chosen.endpoint,
+        cluster_id=chosen.cluster_id,
+        patience_s=patience_s,
+    )
+
+
+def connect(
+    endpoint: str | None = None,
+    *,
+    profile: str | None = None,
+    key_file: LocalPath | None = None,
+    patience_s: float = CLIENT_PATIENCE_S,
+) -> Client:
+    """Connect and return a client whose calls block; the arguments are those of ``connect_async``.
+
+    Raises:
+        Unavailable: reason ``MASTER_UNREACHABLE``.
+        NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
+        InvalidRequest: as ``connect_async``.
+    """
+    client = Client(connect_async(endpoint, profile=profile, key_file=key_file, patience_s=patience_s))
+    try:
+        client.cluster()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _load_keyring(profile: Profile, passphrase_file: str | None, passphrase: str | None) -> Keyring:
+    if profile.key_file is None:
+        raise PermissionDenied(
+            "No key file is configured, so files can be neither read nor written. Name one with --key-file or "
+            "DSTORE_KEY_FILE, or make one with `dstore key init`.",
+            reason="NO_KEY_FILE",
+        )
+    if passphrase_file:
+        passphrase = _read_passphrase(Path(passphrase_file))
+    return load_keyring(profile.key_file.expanduser(), passphrase)
+
+
+def _read_passphrase(path: Path) -> str:
+    """Return the first line of the file."""
+    try:
+        return path.read_text(encoding="utf-8").split("\n", 1)[0].removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PermissionDenied(
+            f"The passphrase file {path} cannot be read: {error}. Correct DSTORE_PASSPHRASE_FILE.",
+            reason="PASSPHRASE_FILE_UNREADABLE",
+            metadata={"path": str(path)},
+        ) from error

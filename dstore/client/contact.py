@@ -1,0 +1,145 @@
+"""A client's hold on one cluster: the first contact, the keys when they are needed, and the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dstore.client.forks import ForkGuard
+from dstore.client.high_water import HighWaterMarks
+from dstore.client.local_files import run_blocking
+from dstore.client.retrying import Retries, RetryingAdmin, RetryingNamespace
+from dstore.client.servers import AvoidedServers
+from dstore.client.session import Session
+from dstore.core.environment import Clock, Random
+from dstore.core.errors import InvalidRequest, NotReady
+from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
+from dstore.core.ids import ClusterId, RequestId
+from dstore.core.interfaces import Admin, Namespace, Peers
+from dstore.crypto.keys import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The other side: what a client calls, and how to let go of it."""
+
+    namespace: Namespace
+    admin: Admin
+    peers: Peers
+    close: Callable[[], Awaitable[None]]
+
+
+class Contact:
+    """Makes contact with the first call, and checks before every call that there still is any."""
+
+    def __init__(
+        self,
+        services: Callable[[], Services],
+        *,
+        load_keyring: Callable[[], Keyring],
+        clock: Clock,
+        random: Random,
+        marks: HighWaterMarks,
+        endpoint: str,
+        cluster_id: ClusterId | None,
+        patience_s: float,
+    ) -> None:
+        """See ``AsyncClient``."""
+        self._guard = ForkGuard()
+        self._make_services = services
+        self._load_keyring = load_keyring
+        self._clock = clock
+        self._random = random
+        self._marks = marks
+        self._endpoint = endpoint
+        self._cluster_id = cluster_id
+        self._retries = Retries(endpoint=endpoint, clock=clock, random=random, patience_s=patience_s)
+        self._services: Services | None = None
+        self._cluster: ClusterInfo | None = None
+        self._session: Session | None = None
+        self._first_use = asyncio.Lock()
+        self._is_closed = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is still open, in the process that opened it."""
+        return not self._is_closed and not self._guard.is_forked
+
+    async def close(self) -> None:
+        """Remember what was seen, and close all connections."""
+        self._is_closed = True
+        try:
+            await self._marks.close()
+        finally:
+            if self._services is not None:
+                await self._services.close()
+
+    async def cluster(self) -> ClusterInfo:
+        """Return what the master said first.
+
+        Raises:
+            Unavailable: reason ``MASTER_UNREACHABLE``.
+            NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
+        """
+        await self._reach()
+        assert self._cluster is not None
+        return self._cluster
+
+    async def namespace(self) -> Namespace:
+        """Return the master's namespace; raises as ``cluster``."""
+        return RetryingNamespace((await self._reach()).namespace, self._retries)
+
+    async def admin(self) -> Admin:
+        """Return the master's view for operators; raises as ``cluster``."""
+        return RetryingAdmin((await self._reach()).admin, self._retries)
+
+    async def session(self) -> Session:
+        """Return what reading and writing files needs, keys included.
+
+        Raises:
+            DstoreError: as ``cluster``, and what loading the keys raises.
+        """
+        services = await self._reach()
+        async with self._first_use:
+            if self._session is None:
+                assert self._cluster is not None
+                self._session = Session(
+                    cluster=self._cluster,
+                    namespace=RetryingNamespace(services.namespace, self._retries),
+                    peers=services.peers,
+                    # In a thread: a passphrase is slow to check, on purpose.
+                    keyring=await run_blocking(self._load_keyring),
+                    clock=self._clock,
+                    random=self._random,
+                    marks=self._marks,
+                    avoided=AvoidedServers(self._clock),
+                    guard=self._guard,
+                )
+        return self._session
+
+    async def resolve(self, request_id: RequestId) -> FileInfo | RemoveResult:
+        """Repeat a mutation whose outcome is unknown; raises as ``Retries.resolve``."""
+        await self._reach()
+        result: FileInfo | RemoveResult = await self._retries.resolve(request_id)
+        return result
+
+    async def _reach(self) -> Services:
+        self._guard.check()
+        if self._is_closed:
+            raise InvalidRequest("This client is closed; connect again.", reason="CLIENT_CLOSED")
+        async with self._first_use:
+            if self._services is None:
+                self._services = self._make_services()
+            if self._cluster is None:
+                cluster = await RetryingNamespace(self._services.namespace, self._retries).get_cluster()
+                self._check_cluster(cluster)
+                self._cluster = cluster
+            return self._services
+
+    def _check_cluster(self, cluster: ClusterInfo) -> None:
+        if self._cluster_id is not None and cluster.cluster_id != self._cluster_id:
+            raise NotReady(
+                f"The master at {self._endpoint} is that of cluster {cluster.cluster_id}, but the profile is for "
+                f"{self._cluster_id}. Correct the endpoint, or make a profile for the other cluster.",
+                reason="WRONG_CLUSTER",
+                metadata={"cluster_id": cluster.cluster_id, "expected_cluster_id": self._cluster_id},
+            )

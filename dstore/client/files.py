@@ -1,0 +1,245 @@
+"""Files as objects, asynchronous: one to read and seek in, one to write from front to back."""
+
+import io
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dstore.client.read_ahead import ReadAhead
+from dstore.client.reader import FileReader
+from dstore.client.writer import FileWriter
+from dstore.core.errors import InvalidRequest
+from dstore.core.files import FileInfo
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class AsyncReadFile:
+    """One version of a file, open for reading. Not for several tasks at once: they would share the position."""
+
+    def __init__(self, reader: FileReader) -> None:
+        """Made by ``AsyncClient.open``."""
+        self._reader = reader
+        self._ahead = ReadAhead(reader)
+        self._position = 0
+        self._is_closed = False
+
+    @property
+    def info(self) -> FileInfo:
+        """What was opened; size and times are the writer's own words."""
+        return self._reader.file.info
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._is_closed
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, fewer only at the end of the file; all that is left when negative.
+
+        Raises:
+            DstoreError: as ``AsyncClient.get``.
+        """
+        self._check_open()
+        left = max(0, self._reader.size_bytes - self._position)
+        length = left if size < 0 else min(size, left)
+        return await collect(length, self._fill)
+
+    async def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill ``buffer`` and return how many bytes that were; fewer than it holds only at the end of the file.
+
+        Raises:
+            DstoreError: as ``AsyncClient.get``; what is in the buffer then must not be used.
+        """
+        self._check_open()
+        target = memoryview(buffer).cast("B")
+        target = target[: max(0, self._reader.size_bytes - self._position)]
+        await self._fill(target)
+        return len(target)
+
+    async def _fill(self, target: memoryview) -> None:
+        if len(target):
+            await self._ahead.read_into(self._position, target)
+            self._position += len(target)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the position and return it; past the end is allowed, reading there gives nothing.
+
+        Raises:
+            InvalidRequest: reason ``SEEK_INVALID``.
+        """
+        self._check_open()
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._reader.size_bytes}
+        if whence not in bases or bases[whence] + offset < 0:
+            raise InvalidRequest(
+                f"Cannot seek to {offset} from {whence}: the position must not be negative, and whence is 0, 1 or 2.",
+                reason="SEEK_INVALID",
+            )
+        self._position = bases[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    async def close(self) -> None:
+        """Stop reading ahead. Closing twice is fine."""
+        self._is_closed = True
+        await self._ahead.stop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise closed_file(self.info.path)
+
+
+class AsyncWriteFile:
+    """A file that is being written from front to back; it appears under its name when it is closed.
+
+    Leaving an ``async with`` block through an exception discards it.
+    """
+
+    def __init__(self, path: str, writer: FileWriter) -> None:
+        """Made by ``AsyncClient.open``."""
+        self._path = path
+        self._writer = writer
+        self._buffer = writer.take_buffer()
+        self._filled = 0
+        self._position = 0
+        self._is_closed = False
+        self._has_failed = False
+        self._info: FileInfo | None = None
+
+    @property
+    def info(self) -> FileInfo | None:
+        """What was committed; None until then."""
+        return self._info
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed or discarded."""
+        return self._is_closed
+
+    async def write(self, data: "ReadableBuffer") -> int:
+        """Take all of ``data`` and return its size; waits while too much is in flight.
+
+        Raises:
+            DstoreError: as ``AsyncClient.put``; the file can only be discarded then.
+        """
+        if self._is_closed:
+            raise closed_file(self._path)
+        source = as_bytes_view(data)
+        try:
+            await self._take(source)
+        except BaseException:
+            # Nobody knows how much of the data was taken, so what is there must never be committed.
+            self._has_failed = True
+            await self._writer.discard()
+            raise
+        self._position += len(source)
+        return len(source)
+
+    async def _take(self, source: memoryview) -> None:
+        taken = 0
+        while taken < len(source):
+            # A full chunk is sent only when more follows or the file is closed, so that no empty one is written.
+            if self._filled == self._writer.chunk_size_bytes:
+                await self._send()
+            size = min(len(source) - taken, self._writer.chunk_size_bytes - self._filled)
+            self._buffer[self._filled : self._filled + size] = source[taken : taken + size]
+            self._filled += size
+            taken += size
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._position
+
+    async def close(self) -> None:
+        """Wait until everything is durable, and commit; after a failure nothing is visible. Closing twice is fine.
+
+        Raises:
+            DstoreError: as ``AsyncClient.put``.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._has_failed:
+            raise InvalidRequest(
+                f"An earlier write to {self._path} failed, so the file was discarded and is not visible; write all "
+                "of it again.",
+                reason="FILE_DISCARDED",
+                metadata={"path": self._path},
+            )
+        async with self._writer:
+            if self._filled:
+                await self._send()
+            self._info = await self._writer.finish()
+
+    async def discard(self) -> None:
+        """Give up the write: nothing becomes visible."""
+        self._is_closed = True
+        await self._writer.discard()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.close()
+        elif not self._is_closed:
+            await self.discard()
+
+    async def _send(self) -> None:
+        buffer, filled = self._buffer, self._filled
+        await self._writer.write_chunk(memoryview(buffer)[:filled], buffer=buffer)
+        self._buffer = self._writer.take_buffer()
+        self._filled = 0
+
+
+async def collect(length: int, fill: Callable[[memoryview], Awaitable[None]]) -> bytes:
+    """Return ``length`` bytes that ``fill`` puts in place.
+
+    ``BytesIO`` gives out its buffer for writing and then turns it into ``bytes`` without copying it again, which
+    a ``bytearray`` does not.
+    """
+    if length == 0:
+        return b""
+    stream = io.BytesIO()
+    stream.seek(length - 1)
+    stream.write(b"\0")
+    with stream.getbuffer() as target:
+        await fill(target)
+    return stream.getvalue()
+
+
+def as_bytes_view(data: "ReadableBuffer") -> memoryview:
+    """Return ``data`` as a view of bytes.
+
+    Raises:
+        InvalidRequest: reason ``DATA_NOT_BYTES``.
+    """
+    try:
+        view = memoryview(data)
+        return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+    except TypeError:
+        raise InvalidRequest(
+            f"Data must be bytes, bytearray, memoryview or another buffer, not {type(data).__name__}; encode text "
+            "first.",
+            reason="DATA_NOT_BYTES",
+        ) from None
+
+
+def closed_file(path: str) -> InvalidRequest:
+    """Return the error for the use of a file that is closed."""
+    return InvalidRequest(f"The file {path} is closed; open it again.", reason="FILE_CLOSED")

@@ -1,0 +1,76 @@
+"""Renames a path. The manifest of a file binds its name, so a file's is sealed again; no data moves."""
+
+import asyncio
+from dataclasses import replace
+
+from dstore.client.opening import compare_manifest, rolled_back
+from dstore.client.session import Session
+from dstore.core.backoff import Backoff
+from dstore.core.errors import Conflict, Corrupt
+from dstore.core.files import FileInfo, Rename, RenameTicket
+from dstore.core.limits import RENAME_ATTEMPTS_MAX
+from dstore.crypto.derivation import NONCE_SIZE_BYTES
+from dstore.crypto.keys import unwrap_dek
+from dstore.crypto.seal import open_manifest, seal_manifest
+
+
+async def rename(session: Session, source: str, target: str) -> FileInfo:
+    """Rename in one step; prepared again when somebody changes source or target meanwhile.
+
+    Raises:
+        Conflict: others kept changing it.
+        Corrupt: as ``open_verified``; nothing was renamed.
+        DstoreError: as ``Namespace.prepare_rename`` and ``Namespace.rename``.
+    """
+    backoff = Backoff()
+    for attempt_index in range(RENAME_ATTEMPTS_MAX):
+        ticket = await _prepare(session, source, target)
+        sealed = b"" if ticket.source.is_directory else await _seal_again(session, source, target, ticket)
+        try:
+            info = await session.namespace.rename(
+                Rename(source, target, ticket.source.version, ticket.version, sealed),
+                request_id=session.request_id(),
+            )
+        except Conflict as error:
+            conflict = error
+            await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
+            continue
+        if not ticket.source.is_directory:
+            await session.marks.note(
+                session.cluster.cluster_id, ticket.target_parent_id, ticket.target_name, ticket.version
+            )
+        return info
+    raise conflict
+
+
+async def _prepare(session: Session, source: str, target: str) -> RenameTicket:
+    """Return a ticket for a version that is not older than one that was seen."""
+    name = source.rsplit("/", 1)[-1]
+    ticket = await session.namespace.prepare_rename(source, target)
+    if ticket.source.is_directory:
+        return ticket
+    place = (session.cluster.cluster_id, ticket.source_parent_id, name)
+    if ticket.source.version < await session.marks.highest(*place):
+        # A commit of this client may have overtaken the answer; an honest second answer is newer.
+        ticket = await session.namespace.prepare_rename(source, target)
+        seen = await session.marks.highest(*place)
+        if not ticket.source.is_directory and ticket.source.version < seen:
+            raise rolled_back(source, ticket.source.version, seen)
+    return ticket
+
+
+async def _seal_again(session: Session, source: str, target: str, ticket: RenameTicket) -> bytes:
+    """Return the manifest of the source, checked as for a read, sealed for the target."""
+    cluster_id = session.cluster.cluster_id
+    name = source.rsplit("/", 1)[-1]
+    dek = unwrap_dek(session.keyring, ticket.wrapped_keys, cluster_id, ticket.source.file_id, source)
+    manifest = open_manifest(dek, cluster_id, ticket.source.file_id, ticket.sealed_manifest)
+    compare_manifest(source, manifest, ticket.source, parent_id=ticket.source_parent_id, name=name)
+    if ticket.target_name != target.rsplit("/", 1)[-1] or ticket.version <= ticket.source.version:
+        raise Corrupt(
+            f"The master prepared another rename than that of {source} to {target}; it is damaged or lying.",
+            reason="TICKET_INVALID",
+            metadata={"path": source},
+        )
+    moved = replace(manifest, version=ticket.version, parent_id=ticket.target_parent_id, name=ticket.target_name)
+    return seal_manifest(dek, moved, session.random.token_bytes(NONCE_SIZE_BYTES))
