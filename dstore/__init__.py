@@ -6,39 +6,14 @@ Encrypted on the client, replicated in a pipeline, verifiable without keys.
         client.put("/greeting", b"hello")
         client.get("/greeting")
 
-Names are loaded when they are first used, so that importing dstore costs nothing.
+Names are loaded when they are first used, so that importing dstore costs nothing; ``__init__.pyi`` tells type
+checkers what they are.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
-
-if TYPE_CHECKING:
-    from dstore.client.blocking import Client
-    from dstore.client.client import AsyncClient
-    from dstore.client.connect import connect, connect_async
-    from dstore.core.errors import (
-        AlreadyExists,
-        CommitUnknown,
-        Conflict,
-        Corrupt,
-        DeadlineExceeded,
-        DirectoryNotEmpty,
-        DstoreError,
-        Internal,
-        InvalidRequest,
-        IsADirectory,
-        LimitExceeded,
-        NotADirectory,
-        NotFound,
-        NotReady,
-        OutOfSpace,
-        PermissionDenied,
-        Unavailable,
-        WrongKey,
-    )
-    from dstore.core.files import FileInfo, FileKind
 
 __all__ = [
     "AlreadyExists",
