@@ -82,6 +82,7 @@ run dstore up --dir "$cluster" --port "$(free_port)" --chunkservers 3
 
 title "Store $size_mib MiB of random bytes: split, encrypted here, and on three disks before it returns"
 make_file "$home/original" "$size_mib"
+run dstore mkdir /demo
 run dstore put "$home/original" /demo/original
 rate "$size_mib"
 
