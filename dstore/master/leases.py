@@ -1,6 +1,6 @@
 """How long writes in progress live: in memory, on a clock that never goes back.
 
-    start ──► live ──(renewed)──► live ──(not renewed for the lease)──► expired, taken once
+    start ──► live ──(renewed)──► live ──(not renewed for the lease)──► expired ──► dropped
                 │
                 └──(committed, abandoned)──► dropped
 
@@ -58,12 +58,9 @@ class Leases:
         """Forget a lease; one that is unknown is fine."""
         self._deadlines.pop(intent_id, None)
 
-    def take_expired(self, now_s: float) -> tuple[IntentId, ...]:
-        """Remove and return the intents whose lease has run out. Nothing can renew them from then on."""
-        expired = tuple(intent_id for intent_id, deadline_s in self._deadlines.items() if deadline_s <= now_s)
-        for intent_id in expired:
-            del self._deadlines[intent_id]
-        return expired
+    def expired(self, now_s: float) -> tuple[IntentId, ...]:
+        """Return the intents whose lease has run out. Nothing can renew them; drop them when their rows are gone."""
+        return tuple(intent_id for intent_id, deadline_s in self._deadlines.items() if deadline_s <= now_s)
 
 
 def intent_expired(intent_id: IntentId) -> Conflict:

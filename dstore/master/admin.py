@@ -1,0 +1,63 @@
+"""The master's side of ``Admin``."""
+
+from dstore.core.errors import InvalidRequest
+from dstore.core.groups import ServerPhase
+from dstore.core.ids import ChunkId, ServerId
+from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
+from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription
+from dstore.master import reading, status
+from dstore.master.reading import OpenedRows
+from dstore.master.service import Shared
+from dstore.master.store.base import Transaction
+
+
+class AdminService:
+    """Implements ``dstore.core.interfaces.Admin``."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def get_status(self) -> ClusterStatus:
+        """Describe the cluster on one screen."""
+        shared = self._shared
+        states = shared.membership.states(shared.clock.monotonic_s())
+        # Suspects are still read from.
+        alive = frozenset(server_id for server_id, state in states.items() if state.phase is not ServerPhase.DOWN)
+        groups = shared.allocator.groups
+        facts = await shared.store.read(lambda tx: status.read_facts(tx, groups, alive))
+        await shared.allocator.know(counts.group_id for counts in facts.groups)
+        return status.build_status(
+            shared.cluster,
+            facts,
+            shared.allocator.groups,
+            states,
+            version=shared.version,
+            writes_in_progress=len(shared.leases),
+            refusal=shared.allocator.refusal(),
+        )
+
+    async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
+        """Show where a file is."""
+        if count < 0:
+            raise InvalidRequest(f"{count} chunks cannot be shown; ask for 0 or more.", reason="PAGE_SIZE_INVALID")
+        wanted = min(count or LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX)
+
+        def run(tx: Transaction) -> tuple[OpenedRows, dict[ChunkId, tuple[ServerId, ...]]]:
+            rows = reading.open_file(tx, path, start_index=start_index, count=wanted)
+            return rows, reading.missing_replicas(tx, rows.records)
+
+        rows, missing = await self._shared.store.read(run)
+        group_ids = {record.chunk_id.group_id for record in rows.records}
+        await self._shared.allocator.know(group_ids)
+        groups = {group.group_id: group for group in self._shared.allocator.describe(group_ids)}
+        following = start_index + len(rows.records)
+        return FileDescription(
+            info=rows.info,
+            policy=self._shared.cluster.policy,
+            key_ids=tuple(key.key_id for key in rows.wrapped_keys),
+            chunks=tuple(
+                ChunkDescription(record, groups[record.chunk_id.group_id], missing.get(record.chunk_id, ()))
+                for record in rows.records
+            ),
+            next_chunk_index=following if following < rows.info.chunk_count else None,
+        )

@@ -1,0 +1,56 @@
+"""The settings of a master."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstore.core.errors import InvalidRequest
+from dstore.core.files import Policy
+from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, REPLICAS_MAX, SEGMENT_SIZE_BYTES
+
+FAILURE_DOMAINS = ("server", "host", "rack")
+
+
+@dataclass(frozen=True, slots=True)
+class MasterConfig:
+    """How a master is started.
+
+    Attributes:
+        directory: of the metadata; made when it is not there.
+        listen, http_listen: host and port of the services and of the side port; port 0 takes a free one.
+        replicas, min_replicas, chunk_size_bytes, failure_domain: the policy of a cluster that is created now; a
+            cluster that exists keeps its own.
+        log_level: "debug", "info", "warning" or "error".
+    """
+
+    directory: Path
+    listen: str
+    http_listen: str
+    replicas: int
+    min_replicas: int
+    chunk_size_bytes: int
+    failure_domain: str
+    log_level: str
+
+    def policy(self) -> Policy:
+        """Return the policy for a new cluster.
+
+        Raises:
+            InvalidRequest: reason ``POLICY_INVALID``.
+        """
+        if not 1 <= self.replicas <= REPLICAS_MAX:
+            raise _invalid(f"replicas is {self.replicas}, choose 1 to {REPLICAS_MAX}")
+        if not 1 <= self.min_replicas <= self.replicas:
+            raise _invalid(f"min-replicas is {self.min_replicas}, choose 1 to {self.replicas} (replicas)")
+        size_bytes = self.chunk_size_bytes
+        if size_bytes % SEGMENT_SIZE_BYTES or not CHUNK_SIZE_BYTES_MIN <= size_bytes <= CHUNK_SIZE_BYTES_MAX:
+            raise _invalid(
+                f"chunk-size is {size_bytes}, choose a multiple of {SEGMENT_SIZE_BYTES} from {CHUNK_SIZE_BYTES_MIN} to "
+                f"{CHUNK_SIZE_BYTES_MAX}"
+            )
+        if self.failure_domain not in FAILURE_DOMAINS:
+            raise _invalid(f"failure-domain is {self.failure_domain!r}, choose one of {', '.join(FAILURE_DOMAINS)}")
+        return Policy("default", self.replicas, self.min_replicas, size_bytes, self.failure_domain)
+
+
+def _invalid(why: str) -> InvalidRequest:
+    return InvalidRequest(f"The policy cannot be used: {why}.", reason="POLICY_INVALID")

@@ -1,0 +1,304 @@
+"""The master's side of ``Namespace`` and ``Cluster``: these join the store, the clock, the random source and the live
+state; what they do is decided in the modules that they call.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dstore.core.environment import Clock, Random
+from dstore.core.errors import DstoreError, InvalidRequest, LimitExceeded
+from dstore.core.files import (
+    ChunkPage,
+    ChunkPlacement,
+    ChunkRecord,
+    ClusterInfo,
+    Commit,
+    FileInfo,
+    FilePage,
+    IntentLease,
+    OpenedFile,
+    Precondition,
+    RemoveResult,
+    Rename,
+    RenameTicket,
+    WriteIntent,
+    WrittenChunk,
+)
+from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
+from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
+from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX, HEARTBEAT_INTERVAL_S
+from dstore.master import membership as members
+from dstore.master import namespace, reading, renames, requests, writes
+from dstore.master.allocator import Allocator
+from dstore.master.leases import Leases
+from dstore.master.membership import Membership
+from dstore.master.requests import Request
+from dstore.master.store.base import Store, Transaction
+from dstore.master.store.schema import ClusterRecord
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the services of one master have in common."""
+
+    store: Store
+    clock: Clock
+    random: Random
+    version: str
+    cluster: ClusterRecord
+    membership: Membership
+    leases: Leases
+    allocator: Allocator
+
+
+class NamespaceService:
+    """Implements ``dstore.core.interfaces.Namespace``."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._store = shared.store
+        self._cluster_id = shared.cluster.cluster_id
+        self._policy = shared.cluster.policy
+        self._leases = shared.leases
+        self._allocator = shared.allocator
+
+    async def get_cluster(self) -> ClusterInfo:
+        """Describe the cluster."""
+        return ClusterInfo(self._cluster_id, self._policy, self._shared.version)
+
+    async def stat(self, path: str) -> FileInfo:
+        """Describe one path."""
+        return await self._store.read(lambda tx: namespace.stat(tx, path))
+
+    async def list(self, path: str, *, page_size: int, page_token: str) -> FilePage:
+        """Return one page of a directory."""
+        return await self._store.read(
+            lambda tx: namespace.list_page(tx, self._cluster_id, path, page_size=page_size, page_token=page_token)
+        )
+
+    async def make_directory(self, path: str, *, parents: bool, exist_ok: bool, request_id: RequestId) -> FileInfo:
+        """Make a directory."""
+        request = requests.describe(request_id, "MakeDirectory", path, parents, exist_ok)
+        now_ns = self._now_ns()
+        return await self._once(
+            request,
+            FileInfo,
+            lambda tx: namespace.make_directory(tx, path, parents=parents, exist_ok=exist_ok, now_ns=now_ns),
+        )
+
+    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
+        """Remove a file, an empty directory or a tree."""
+        request = requests.describe(request_id, "Remove", path, recursive)
+        now_ns = self._now_ns()
+        return await self._once(
+            request, RemoveResult, lambda tx: namespace.remove(tx, path, recursive=recursive, now_ns=now_ns)
+        )
+
+    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
+        """Give out what is needed to rename."""
+        return await self._store.write(lambda tx: renames.prepare(tx, self._cluster_id, source, target))
+
+    async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
+        """Rename a file or directory."""
+        request = requests.describe(
+            request_id,
+            "Rename",
+            (rename.source, rename.target, rename.source_version, rename.version, rename.sealed_manifest),
+        )
+        now_ns = self._now_ns()
+        return await self._once(request, FileInfo, lambda tx: renames.rename(tx, rename, now_ns=now_ns))
+
+    async def begin_write(
+        self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId
+    ) -> WriteIntent:
+        """Start to write a file."""
+        request = requests.describe(
+            request_id, "BeginWrite", path, precondition.kind.value, precondition.version, chunk_count
+        )
+        _check_count(chunk_count)
+        targets = await self._allocator.targets(chunk_count)
+        intent_id = IntentId(self._shared.random.uuid())
+        now_ns = self._now_ns()
+        # The lease comes first: an intent whose caller went away while it was committed must expire too.
+        self._leases.start(intent_id, self._now_s())
+        try:
+            intent = await self._once(
+                request,
+                WriteIntent,
+                lambda tx: writes.begin(
+                    tx,
+                    self._shared.cluster,
+                    intent_id,
+                    path,
+                    precondition=precondition,
+                    targets=targets,
+                    now_ns=now_ns,
+                ),
+            )
+        except DstoreError:
+            self._leases.drop(intent_id)
+            raise
+        if intent.intent_id != intent_id:
+            self._leases.drop(intent_id)
+        self._leases.extend_if_live(intent.intent_id, self._now_s())
+        return intent
+
+    async def allocate_chunks(
+        self,
+        intent_id: IntentId,
+        *,
+        count: int,
+        written: tuple[WrittenChunk, ...],
+        avoid: tuple[ServerId, ...],
+        request_id: RequestId,
+    ) -> tuple[ChunkPlacement, ...]:
+        """Record written chunks and hand out ids for more."""
+        request = requests.describe(
+            request_id, "AllocateChunks", intent_id, count, [_plain(chunk) for chunk in written], avoid
+        )
+        _check_count(count)
+        refusal = self._try_renew(intent_id)
+        targets = refusal or await self._allocator.targets(count, avoid)
+
+        def run(tx: Transaction) -> tuple[ChunkPlacement, ...]:
+            _raise(refusal)
+            return writes.allocate(tx, self._policy, intent_id, written=written, targets=targets)
+
+        placements = await self._once(request, tuple[ChunkPlacement, ...], run)
+        self._leases.extend_if_live(intent_id, self._now_s())
+        return placements
+
+    async def renew_intent(self, intent_id: IntentId, *, fresh_version: bool) -> IntentLease:
+        """Keep an intent alive."""
+        self._leases.renew(intent_id, self._now_s())
+
+        def run(tx: Transaction) -> IntentLease:
+            return writes.renew(tx, intent_id, fresh_version=fresh_version)
+
+        lease = await (self._store.write(run) if fresh_version else self._store.read(run))
+        self._leases.extend_if_live(intent_id, self._now_s())
+        return lease
+
+    async def commit_write(self, commit: Commit, *, request_id: RequestId) -> FileInfo:
+        """Make a written file visible."""
+        request = requests.describe(
+            request_id,
+            "CommitWrite",
+            (commit.intent_id, commit.version, commit.size_bytes, commit.chunk_count),
+            [_plain(chunk) for chunk in commit.chunks],
+            commit.sealed_manifest,
+            [(key.kind, key.key_id, key.data) for key in commit.wrapped_keys],
+        )
+        refusal = self._try_renew(commit.intent_id)
+        now_ns = self._now_ns()
+
+        def run(tx: Transaction) -> FileInfo:
+            _raise(refusal)
+            return writes.commit(tx, self._policy, commit, now_ns=now_ns)
+
+        info = await self._once(request, FileInfo, run)
+        self._leases.drop(commit.intent_id)
+        return info
+
+    async def abandon_write(self, intent_id: IntentId, *, request_id: RequestId) -> None:
+        """Give up a write."""
+        request = requests.describe(request_id, "AbandonWrite", intent_id)
+        now_ns = self._now_ns()
+        await self._once(request, type(None), lambda tx: writes.abandon(tx, intent_id, now_ns=now_ns))
+        self._leases.drop(intent_id)
+
+    async def open_file(self, path: str) -> OpenedFile:
+        """Return what is needed to read a file."""
+        rows = await self._store.read(
+            lambda tx: reading.open_file(tx, path, start_index=0, count=CHUNK_RECORDS_PER_MESSAGE_MAX)
+        )
+        return OpenedFile(
+            info=rows.info,
+            cluster_id=self._cluster_id,
+            parent_id=rows.parent_id,
+            chunk_size_bytes=rows.chunk_size_bytes,
+            sealed_manifest=rows.sealed_manifest,
+            wrapped_keys=rows.wrapped_keys,
+            page=await self._page(rows.records),
+        )
+
+    async def list_chunks(self, file_id: FileId, version: Version, *, start_index: int, count: int) -> ChunkPage:
+        """Return further chunk records of one version of a file."""
+        return await self._page(
+            await self._store.read(
+                lambda tx: reading.list_chunks(tx, file_id, version, start_index=start_index, count=count)
+            )
+        )
+
+    async def _page(self, records: tuple[ChunkRecord, ...]) -> ChunkPage:
+        group_ids = {record.chunk_id.group_id for record in records}
+        await self._allocator.know(group_ids)
+        return ChunkPage(records, self._allocator.describe(group_ids))
+
+    async def _once(self, request: Request, kind: type[T], fn: Callable[[Transaction], T]) -> T:
+        return await self._store.write(lambda tx: requests.once(tx, request, kind, lambda: fn(tx)))
+
+    def _try_renew(self, intent_id: IntentId) -> DstoreError | None:
+        """Return the refusal instead of raising it: a repeated request must find its answer first."""
+        try:
+            self._leases.renew(intent_id, self._now_s())
+        except DstoreError as refusal:
+            return refusal
+        return None
+
+    def _now_s(self) -> float:
+        return self._shared.clock.monotonic_s()
+
+    def _now_ns(self) -> int:
+        return self._shared.clock.wall_ns()
+
+
+class ClusterService:
+    """Implements ``dstore.core.interfaces.Cluster``."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def register(self, identity: ServerIdentity) -> Registration:
+        """Let a chunkserver join or come back."""
+        shared = self._shared
+        members.check_identity(identity, shared.cluster.cluster_id)
+        shared.membership.check_admission(identity, shared.clock.monotonic_s())
+        now_ns = shared.clock.wall_ns()
+        record = await shared.store.write(lambda tx: members.store_server(tx, identity, now_ns))
+        shared.membership.joined(record, shared.clock.monotonic_s())
+        return Registration(
+            cluster_id=shared.cluster.cluster_id,
+            heartbeat_interval_s=HEARTBEAT_INTERVAL_S,
+            groups=shared.allocator.epochs_of(identity.server_id),
+        )
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
+        """Take note that a chunkserver is alive."""
+        self._shared.membership.heard(heartbeat, self._shared.clock.monotonic_s())
+        return HeartbeatReply(self._shared.allocator.epochs_of(heartbeat.server_id))
+
+
+def _check_count(count: int) -> None:
+    if count < 0:
+        raise InvalidRequest(f"{count} chunks cannot be placed; ask for 0 or more.", reason="CHUNK_COUNT_INVALID")
+    if count > CHUNK_ALLOCATION_MAX:
+        raise LimitExceeded(
+            f"One call hands out {CHUNK_ALLOCATION_MAX} chunk ids, not {count}; ask for the others later.",
+            reason="TOO_MANY_CHUNKS",
+        )
+
+
+def _plain(chunk: WrittenChunk) -> tuple[object, ...]:
+    """Return a record as values whose ``repr`` says all that they are."""
+    record = chunk.record
+    chunk_id = (record.chunk_id.group_id, record.chunk_id.sequence)
+    return (record.index, chunk_id, record.length_bytes, record.crc32c, record.header, chunk.replicas)
+
+
+def _raise(refusal: DstoreError | None) -> None:
+    if refusal is not None:
+        raise refusal
