@@ -5,6 +5,7 @@ higher. A taken port is an error and never a reason to move: a command that reac
 user thinks is worse than one that stops.
 """
 
+import errno
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,13 +68,19 @@ def check_ports(wanted: Iterable[ServerPorts]) -> None:
 
 
 def is_taken(port: int) -> bool:
-    """Return whether a server on loopback could not listen on ``port``."""
+    """Return whether somebody listens on this loopback port.
+
+    Raises:
+        OSError: when nobody does and this user still may not, as on ports below 1024.
+    """
     with socket.socket() as probe:
         # As servers do: connections that just ended must not count as somebody who holds the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return True
     return False
 

@@ -1,0 +1,91 @@
+"""What `dstore up` decides to run, from what is there and what was asked for."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from dstore.cli.cluster_file import LocalCluster
+from dstore.cli.local_plan import UpRequest, find_process, plan_cluster, with_pid
+from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
+from dstore.core.limits import CHUNK_SIZE_BYTES_DEFAULT
+
+REQUEST = UpRequest(directory=Path("/data"), profile="dev")
+
+
+def plan(existing: LocalCluster | None = None, running: tuple[str, ...] = (), **changes: object) -> LocalCluster:
+    request = dataclasses.replace(REQUEST, **changes)  # type: ignore[arg-type]
+    return plan_cluster(request, existing, running)
+
+
+def test_a_new_cluster_has_the_defaults() -> None:
+    cluster = plan()
+    assert [process.name for process in cluster.processes] == ["master", "cs-1", "cs-2", "cs-3"]
+    assert [process.role for process in cluster.processes] == ["master"] + ["chunkserver"] * 3
+    assert [process.directory for process in cluster.processes][:2] == ["/data/master", "/data/cs-1"]
+    assert (cluster.endpoint, cluster.port) == ("127.0.0.1:7070", 7070)
+    assert (cluster.replicas, cluster.min_replicas) == (3, 2)
+    assert cluster.chunk_size_bytes == CHUNK_SIZE_BYTES_DEFAULT
+    assert {process.pid for process in cluster.processes} == {0}
+
+
+@pytest.mark.parametrize(("chunkservers", "replicas", "min_replicas"), [(1, 1, 1), (2, 2, 2), (3, 3, 2), (4, 3, 2)])
+def test_no_more_replicas_than_chunkservers(chunkservers: int, replicas: int, min_replicas: int) -> None:
+    cluster = plan(chunkservers=chunkservers)
+    assert (cluster.replicas, cluster.min_replicas) == (replicas, min_replicas)
+
+
+@pytest.mark.parametrize("chunkservers", [0, -1, 100])
+def test_a_number_of_chunkservers_that_does_not_fit_at_all(chunkservers: int) -> None:
+    with pytest.raises(InvalidRequest):
+        plan(chunkservers=chunkservers)
+
+
+def test_an_existing_cluster_stays_as_it_is() -> None:
+    existing = with_pid(plan(chunkservers=2, port=8080, chunk_size_bytes=65_536), "cs-1", 42)
+    assert plan(existing) == existing
+    assert plan(existing, running=("master", "cs-1")) == existing
+    assert plan(existing, running=("master",), chunkservers=2, port=8080, chunk_size_bytes=65_536) == existing
+
+
+def test_it_can_grow_and_keeps_its_policy() -> None:
+    existing = plan(chunkservers=1)
+    grown = plan(existing, running=("master", "cs-1"), chunkservers=3)
+    assert [process.name for process in grown.processes] == ["master", "cs-1", "cs-2", "cs-3"]
+    assert (grown.replicas, grown.min_replicas) == (1, 1)
+
+
+def test_it_cannot_shrink() -> None:
+    with pytest.raises(InvalidRequest, match="3 chunkservers") as caught:
+        plan(plan(), chunkservers=2)
+    assert caught.value.reason == "CHUNKSERVERS_FEWER"
+
+
+def test_ports_move_only_while_it_is_stopped() -> None:
+    existing = plan()
+    moved = plan(existing, port=9090)
+    assert [process.port for process in moved.processes] == [9090, 9091, 9092, 9093]
+    assert moved.endpoint == "127.0.0.1:9090"
+    with pytest.raises(Conflict, match="dstore down") as caught:
+        plan(existing, running=("cs-1",), port=9090)
+    assert caught.value.reason == "CLUSTER_RUNNING"
+
+
+def test_the_chunk_size_changes_only_while_the_master_is_stopped() -> None:
+    existing = plan()
+    assert plan(existing, running=("cs-1",), chunk_size_bytes=65_536).chunk_size_bytes == 65_536
+    with pytest.raises(Conflict):
+        plan(existing, running=("master",), chunk_size_bytes=65_536)
+
+
+def test_a_cluster_of_another_profile_is_left_alone() -> None:
+    with pytest.raises(AlreadyExists, match="--profile dev") as caught:
+        plan(plan(), profile="other")
+    assert caught.value.reason == "CLUSTER_OF_OTHER_PROFILE"
+
+
+def test_finding_a_server() -> None:
+    assert find_process(plan(), "cs-2").port == 7072
+    with pytest.raises(NotFound, match="master, cs-1, cs-2, cs-3") as caught:
+        find_process(plan(), "cs-4")
+    assert caught.value.reason == "NODE_UNKNOWN"
