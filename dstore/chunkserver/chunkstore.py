@@ -98,6 +98,11 @@ class ChunkStore:
         return self._identity
 
     @property
+    def label(self) -> dict[str, str]:
+        """The metadata that says that this server failed."""
+        return {"server_id": self._identity.server_id, "server_name": self.name}
+
+    @property
     def suspicion(self) -> str | None:
         """Why the disk takes no writes any more; None while it is good."""
         return self._suspicion
@@ -192,19 +197,13 @@ class ChunkStore:
         return Corrupt(
             f"Chunk {chunk_id} on {self.name} is damaged: {problem}. Use another replica.",
             reason="CHUNK_CORRUPT",
-            metadata={
-                "chunk_id": str(chunk_id),
-                "server_id": self._identity.server_id,
-                "server_name": self.name,
-                "problem": problem,
-            },
+            metadata={"chunk_id": str(chunk_id), "problem": problem, **self.label},
         )
 
     def attribute(self, error: DstoreError) -> None:
         """Add to an error that this server failed, unless it already names one."""
         if "server_id" not in error.metadata:
-            error.metadata["server_id"] = self._identity.server_id
-            error.metadata["server_name"] = self.name
+            error.metadata.update(self.label)
 
 
 async def _empty_temporary(disk: Disk, recovery: Recovery) -> None:

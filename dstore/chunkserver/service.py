@@ -60,7 +60,7 @@ class ChunkService:
             writer: ChunkWriter = await open_local_writer(self._store, self._reader, header)
             if header.chain:
                 writer = RelayWriter(writer, self._peers, header, self._timeouts)
-            stream.inner = SilenceLimit(writer, self._timeouts.from_writer_s)
+            stream.inner = writer
         except DstoreError as error:
             stream.end(error.reason)
             self._store.attribute(error)
@@ -68,7 +68,7 @@ class ChunkService:
         except BaseException:
             stream.end("CANCELLED")
             raise
-        return stream
+        return SilenceLimit(stream, self._timeouts.from_writer_s, self._store.label)
 
     async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
         """See ``ChunkService.ReadChunk``."""
@@ -120,7 +120,7 @@ class ChunkService:
 
 
 class _WriteStream:
-    """The outermost ``ChunkWriter``: counts the stream, names the failed server, drops the chunk on any error."""
+    """A ``ChunkWriter`` that counts the stream, names the failed server, and drops the chunk on any error."""
 
     inner: ChunkWriter
 

@@ -1,6 +1,7 @@
 """Giving up on a writer that has gone silent, so that it does not hold a file, a stream and memory for ever."""
 
 import asyncio
+from collections.abc import Mapping
 
 from dstore.core.chunks import Frame, WriteFinish, WriteResult
 from dstore.core.errors import DeadlineExceeded
@@ -11,10 +12,14 @@ class SilenceLimit:
     """A ``ChunkWriter`` that drops the chunk when nothing was sent for ``timeout_s``.
 
     The time in which the receiver itself lets the writer wait does not count.
+
+    Args:
+        metadata: of the error; says which server gave up.
     """
 
-    def __init__(self, inner: ChunkWriter, timeout_s: float) -> None:
+    def __init__(self, inner: ChunkWriter, timeout_s: float, metadata: Mapping[str, str]) -> None:
         self._inner = inner
+        self._metadata = metadata
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._busy = False
@@ -57,6 +62,7 @@ class SilenceLimit:
                 f"The writer sent nothing for {self._timeout_s:g} s, so the chunk was dropped. "
                 "Write it again under a new id.",
                 reason="STREAM_STALLED",
+                metadata=self._metadata,
             )
         self._busy = True
 

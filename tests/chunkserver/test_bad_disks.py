@@ -1,0 +1,126 @@
+"""Writing a chunk to a disk that is full, slow or broken."""
+
+import asyncio
+import errno
+from dataclasses import replace
+
+import pytest
+from small_cluster import Hook, content, finish_of, frames_of, get, header_of, put, start_server
+
+from dstore.chunkserver.memory import MemoryDisk
+from dstore.core.errors import OutOfSpace, Unavailable
+
+DATA = content(3500)
+
+
+@pytest.mark.parametrize("fill", ["before", "during"])
+async def test_a_full_disk_takes_no_chunk(fill: str) -> None:
+    total = 100_000
+    memory = MemoryDisk(total_bytes=total)
+    server = await start_server(memory)
+    data = content(20_000)
+    writer = None
+    if fill == "during":
+        writer = await server.service.write_chunk(header_of(data))
+    ballast = await memory.create("ballast")
+    await ballast.write_at(0, [bytes(total - 15_000)])
+    with pytest.raises(OutOfSpace) as caught:
+        writer = writer or await server.service.write_chunk(header_of(data))
+        for each in frames_of(data):
+            await writer.send(each)
+        await writer.finish(finish_of(data))
+    assert caught.value.reason == "DISK_FULL"
+    assert [path for path in server.chunk_paths() if path != "ballast"] == []
+    assert server.store.suspicion is None, "a full disk is no broken disk"
+    await memory.remove("ballast")
+    await put(server.service, data)
+
+
+async def test_the_watermark_is_where_the_limits_say() -> None:
+    memory = MemoryDisk(total_bytes=1000)
+    server = await start_server(memory)
+    used = (await memory.capacity()).used_bytes
+    for length_bytes, accepted in ((950 - used + 1, False), (950 - used, True)):
+        header = replace(header_of(DATA), length_bytes=length_bytes)
+        if accepted:
+            writer = await server.service.write_chunk(header)
+            await writer.abort()
+            continue
+        with pytest.raises(OutOfSpace):
+            await server.service.write_chunk(header)
+
+
+def fails(operation: str, path_start: str, number: int) -> Hook:
+    async def before(each: str, path: str) -> None:
+        if each == operation and path.startswith(path_start):
+            raise OSError(number, "injected")
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("operation", "path_start"),
+    [
+        ("capacity", ""),
+        ("create", "tmp/0000002a"),
+        ("make_directory", "groups/0000002a/f3"),
+        ("write", "tmp/0000002a"),
+        ("sync", "tmp/0000002a"),
+        ("rename", "groups/0000002a/f3"),
+        ("sync_directory", "groups/0000002a/f3"),
+        ("sync", "tmp/EPOCH"),
+    ],
+)
+async def test_a_failing_disk_drops_the_chunk_and_takes_no_more(operation: str, path_start: str) -> None:
+    server = await start_server()
+    server.disk.before = fails(operation, path_start, errno.EIO)
+    with pytest.raises(Unavailable) as caught:
+        await put(server.service, DATA)
+    assert caught.value.reason == "DISK_FAILED"
+    assert caught.value.metadata["server_name"] == "cs-1"
+    assert server.store.suspicion is not None
+    server.disk.before = fails("nothing", "", 0)
+    with pytest.raises(Unavailable, match="failed earlier"):
+        await put(server.service, DATA)
+    assert [path for path in server.chunk_paths() if not path.startswith("tmp/EPOCH")] == []
+    assert server.service.write_streams == 0
+
+
+async def test_a_shortage_of_descriptors_says_nothing_about_the_disk() -> None:
+    server = await start_server()
+    server.disk.before = fails("create", "tmp/0000002a", errno.EMFILE)
+    with pytest.raises(Unavailable):
+        await put(server.service, DATA)
+    assert server.store.suspicion is None
+
+
+async def test_a_slow_disk_slows_the_writer_down() -> None:
+    """At most RELAY_FRAMES_MAX frames wait for the disk, and they go out in one write."""
+    gate, writes = asyncio.Event(), []
+
+    async def before(operation: str, path: str) -> None:
+        if operation == "write" and path.startswith("tmp/0000002a"):
+            writes.append(path)
+            await gate.wait()
+
+    server = await start_server(before=before)
+    data = content(20_000)
+    writer = await server.service.write_chunk(header_of(data))
+    sent = 0
+
+    async def send_all() -> None:
+        nonlocal sent
+        for each in frames_of(data):
+            await writer.send(each)
+            sent += 1
+
+    task = asyncio.create_task(send_all())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert sent == 3
+    assert len(writes) == 1
+    gate.set()
+    await task
+    await writer.finish(finish_of(data))
+    assert len(writes) < len(frames_of(data))
+    assert await get(server.service) == data

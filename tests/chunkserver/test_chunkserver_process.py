@@ -1,0 +1,104 @@
+"""The chunkserver as a process: its command line, its ready line, its locks, its end."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dstore.chunkserver.__main__ import parse_config
+from dstore.chunkserver.config import ChunkserverConfig
+from dstore.core.errors import InvalidRequest
+
+MINIMUM = ["--dir", "/d", "--master", "127.0.0.1:7170", "--name", "cs-1"]
+
+
+def test_defaults_of_the_command_line() -> None:
+    assert parse_config(MINIMUM, host_name="host-1") == ChunkserverConfig(
+        directory=Path("/d"),
+        listen="127.0.0.1:0",
+        advertise=None,
+        http_listen="127.0.0.1:0",
+        master="127.0.0.1:7170",
+        name="cs-1",
+        host="host-1",
+        rack="",
+        log_level="info",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--name", ""),
+        ("--name", "a" * 65),
+        ("--name", "cs 1"),
+        ("--listen", "127.0.0.1"),
+        ("--listen", "127.0.0.1:65536"),
+        ("--listen", ":7171"),
+        ("--master", "127.0.0.1:port"),
+        ("--advertise", "cs-1"),
+        ("--advertise", ""),
+        ("--http-listen", "7171"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(flag: str, value: str) -> None:
+    config = parse_config([*MINIMUM, f"{flag}={value}"], host_name="host-1")
+    with pytest.raises(InvalidRequest, match=flag):
+        config.check()
+
+
+@contextmanager
+def running(directory: Path, name: str = "cs-1") -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "dstore.chunkserver", "--dir", str(directory), "--name", name]
+    process = subprocess.Popen(
+        [*command, "--master", "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, answer.read()
+
+
+def test_one_process_from_start_to_end(tmp_path: Path) -> None:
+    directory = tmp_path / "new" / "cs-1"
+    with running(directory) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert (ready["event"], ready["role"], ready["pid"]) == ("ready", "chunkserver", process.pid)
+        side = f"http://{ready['http_address']}"
+        assert fetch(f"{side}/healthz")[0] == 200
+        status, body = fetch(f"{side}/readyz")
+        assert status == 503
+        assert "not joined yet" in json.loads(body)["checks"]["cluster"]
+        assert b"dstore_build_info" in fetch(f"{side}/metrics")[1]
+
+        with running(directory) as second:
+            _, errors = second.communicate(timeout=30)
+            assert second.returncode == 1
+            assert f"pid {process.pid}" in errors
+            assert "DIRECTORY_LOCKED" in errors
+
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=30)
+        assert rest == "", "one line on stdout, and no more"
+        assert process.returncode == 0, errors
+        assert "Traceback" not in errors
+    assert json.loads((directory / "IDENTITY").read_text())["server_id"]

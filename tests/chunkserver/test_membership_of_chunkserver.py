@@ -1,0 +1,163 @@
+"""Joining a cluster and staying in it, while the master comes and goes."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+from small_cluster import CLUSTER, SeededRandom, start_server
+
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.heartbeat import Membership
+from dstore.chunkserver.memory import MemoryDisk
+from dstore.core.backoff import Backoff
+from dstore.core.errors import AlreadyExists, DstoreError, InvalidRequest, NotFound, NotReady, Unavailable
+from dstore.core.groups import (
+    GroupEpoch,
+    Heartbeat,
+    HeartbeatReply,
+    Registration,
+    ServerIdentity,
+    ServerLabels,
+)
+from dstore.core.ids import BootId, ClusterId, GroupId, ServerId
+
+IDENTITY = ServerIdentity(
+    server_id=ServerId(""),
+    cluster_id=None,
+    boot_id=BootId("b0b0b0b0-0000-4000-8000-000000000000"),
+    name="cs-1",
+    address="127.0.0.1:7171",
+    http_address="",
+    labels=ServerLabels("host-1"),
+    version="0",
+)
+AWAY = Unavailable("The master is away.")
+GROUP = GroupId(42)
+
+
+@dataclass
+class ScriptedMaster:
+    """A ``Cluster`` that answers as the script says; when the script is over, it sets ``done`` and waits."""
+
+    script: list[DstoreError | int]
+    cluster_id: ClusterId = CLUSTER
+    calls: list[ServerIdentity | Heartbeat] = field(default_factory=list)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def register(self, identity: ServerIdentity) -> Registration:
+        return Registration(self.cluster_id, 0.001, await self._answer(identity))
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
+        return HeartbeatReply(await self._answer(heartbeat))
+
+    async def _answer(self, call: ServerIdentity | Heartbeat) -> tuple[GroupEpoch, ...]:
+        if not self.script:
+            self.done.set()
+            await asyncio.Event().wait()
+        self.calls.append(call)
+        answer = self.script.pop(0)
+        if isinstance(answer, DstoreError):
+            raise answer
+        return (GroupEpoch(GROUP, answer),)
+
+
+def membership(master: ScriptedMaster, store: ChunkStore) -> Membership:
+    return Membership(master, store, SeededRandom(), IDENTITY, lambda: (2, 3), backoff=Backoff(0.001, 0.002))
+
+
+async def run_script(master: ScriptedMaster, store: ChunkStore) -> Membership:
+    member = membership(master, store)
+    task = asyncio.create_task(member.run())
+    await asyncio.wait((task, asyncio.create_task(master.done.wait())), return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.wait([task])
+    return member
+
+
+def kinds(master: ScriptedMaster) -> str:
+    return "".join("R" if isinstance(call, ServerIdentity) else "h" for call in master.calls)
+
+
+async def test_a_fresh_disk_joins_and_remembers_its_cluster() -> None:
+    memory = MemoryDisk()
+    store = await ChunkStore.open(memory, SeededRandom(), name="cs-1")
+    master = ScriptedMaster([3, 4, 2])
+    member = await run_script(master, store)
+    assert kinds(master) == "Rhh"
+    assert member.registered
+    assert member.last_failure is None
+    memory.crash()
+    again = await ChunkStore.open(memory, SeededRandom(7), name="cs-1")
+    assert again.identity.cluster_id == CLUSTER
+    assert again.epochs.get(GROUP) == 4, "epochs only go up"
+    registration, heartbeat = master.calls[0], master.calls[1]
+    assert isinstance(registration, ServerIdentity)
+    assert isinstance(heartbeat, Heartbeat)
+    assert registration.server_id == again.identity.server_id == heartbeat.server_id
+    assert registration.cluster_id is None
+    assert (heartbeat.write_streams, heartbeat.read_streams, heartbeat.chunk_count) == (2, 3, 0)
+
+
+async def test_a_master_that_is_away_is_waited_for() -> None:
+    server = await start_server()
+    master = ScriptedMaster([AWAY, AWAY, NotReady("Starting.", reason="NOT_READY"), 1, AWAY, AWAY, 2])
+    member = await run_script(master, server.store)
+    assert kinds(master) == "RRRRhhh"
+    assert member.registered
+    assert server.store.epochs.get(GROUP) == 2
+
+
+async def test_an_earlier_process_may_still_count_as_running() -> None:
+    server = await start_server()
+    running = AlreadyExists("Another process.", reason="SERVER_ALREADY_RUNNING")
+    master = ScriptedMaster([running, running, 1])
+    assert (await run_script(master, server.store)).registered
+
+
+async def test_a_master_that_forgot_the_server_is_joined_again() -> None:
+    server = await start_server()
+    master = ScriptedMaster([1, 1, NotFound("Who?", reason="SERVER_UNKNOWN"), AWAY, 5, 6])
+    await run_script(master, server.store)
+    assert kinds(master) == "RhhRRh"
+    registration = master.calls[3]
+    assert isinstance(registration, ServerIdentity)
+    assert registration.cluster_id == CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ([NotReady("Other.", reason="WRONG_CLUSTER")], "WRONG_CLUSTER"),
+        ([AWAY, AlreadyExists("Taken.", reason="SERVER_NAME_TAKEN")], "SERVER_NAME_TAKEN"),
+        ([InvalidRequest("Bad.", reason="SERVER_IDENTITY_INVALID")], "SERVER_IDENTITY_INVALID"),
+        ([1, AWAY, NotReady("Replaced.", reason="SERVER_REPLACED")], "SERVER_REPLACED"),
+    ],
+)
+async def test_a_final_refusal_ends_the_process(script: list[DstoreError | int], reason: str) -> None:
+    server = await start_server()
+    with pytest.raises(DstoreError) as caught:
+        await run_script(ScriptedMaster(script), server.store)
+    assert caught.value.reason == reason
+
+
+async def test_a_master_of_another_cluster_is_refused() -> None:
+    server = await start_server()
+    other = ClusterId("00000000-0000-4000-8000-000000000000")
+    with pytest.raises(NotReady) as caught:
+        await run_script(ScriptedMaster([9], cluster_id=other), server.store)
+    assert caught.value.reason == "WRONG_CLUSTER"
+    assert server.store.epochs.get(GROUP) == 0, "nothing that it said is obeyed"
+    assert server.store.identity.cluster_id == CLUSTER
+
+
+async def test_a_suspect_disk_reports_itself_full() -> None:
+    server = await start_server()
+    server.store.fail(OSError(5, "injected"), "testing")
+    master = ScriptedMaster([1, 1])
+    await run_script(master, server.store)
+    heartbeat = master.calls[1]
+    assert isinstance(heartbeat, Heartbeat)
+    assert heartbeat.capacity.free_bytes == 0
+    assert heartbeat.capacity == replace(await server.store.capacity(), used_bytes=1024 * 1024 * 1024)
