@@ -34,7 +34,7 @@ choose_runtime() {
       echo local
       ;;
     docker | podman)
-      engine_answers "$RUNTIME" || fail "RUNTIME=$RUNTIME, but \`$RUNTIME info\` fails: install and start that engine."
+      engine_answers "$RUNTIME" || fail "RUNTIME=$RUNTIME, but \`$RUNTIME info\` or its compose fails: install and start it."
       echo "$RUNTIME"
       ;;
     local) echo local ;;
@@ -66,6 +66,7 @@ up() {
   if [[ $runtime == local ]]; then
     echo "Starting the cluster as local processes: ${RUNTIME:+RUNTIME=}${RUNTIME:-no container engine answers}."
     "$dstore" up --dir "$directory/local" --port "${prefix}070"
+    echo "        (\`source .venv/bin/activate\` makes \`dstore\` a command of this shell.)"
   else
     echo "Starting the cluster in containers: $runtime answers. RUNTIME=local starts local processes instead."
     up_in_containers "$runtime"
