@@ -97,21 +97,28 @@ class Membership:
             return
 
     async def _report(self) -> None:
-        """Send heartbeats until the master says that it does not know this server."""
-        while True:
+        """Send heartbeats until the master says that it does not know this server.
+
+        The first one goes at once: before it, the master knows no capacity and places nothing here.
+        """
+        while await self._report_once():
             await asyncio.sleep(self._interval_s)
-            try:
-                reply = await self._cluster.heartbeat(await self._heartbeat())
-                await self._store.adopt_epochs(reply.groups)
-            except DstoreError as error:
-                if error.reason == "SERVER_UNKNOWN":
-                    _log.warning("the master does not know this server any more; joining again")
-                    self._registered = False
-                    return
-                self._raise_if_final(error)
-                self._note(error, "a heartbeat failed")
-                continue
+
+    async def _report_once(self) -> bool:
+        """Send one heartbeat; return False when this server must join again."""
+        try:
+            reply = await self._cluster.heartbeat(await self._heartbeat())
+            await self._store.adopt_epochs(reply.groups)
+        except DstoreError as error:
+            if error.reason == "SERVER_UNKNOWN":
+                _log.warning("the master does not know this server any more; joining again")
+                self._registered = False
+                return False
+            self._raise_if_final(error)
+            self._note(error, "a heartbeat failed")
+        else:
             self._note_success("the master answers again")
+        return True
 
     async def _heartbeat(self) -> Heartbeat:
         write_streams, read_streams = self._streams()
