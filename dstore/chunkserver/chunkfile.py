@@ -18,17 +18,19 @@ from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
     CHUNK_SIZE_BYTES_MAX,
     DESCRIPTOR_SIZE_BYTES_MAX,
-    SEGMENT_SEALED_SIZE_BYTES,
     SEGMENT_SIZE_BYTES,
+    SEGMENT_TAG_SIZE_BYTES,
 )
 
 HEADER_MAGIC = b"dstoreCH"
 FOOTER_MAGIC = b"dstoreCF"
 FORMAT_VERSION = 1
 
-#: The longest ciphertext: all segments of the largest chunk, and the short last one that is always there.
+#: The longest ciphertext: that of the largest chunk, whose last segment is empty but for its tag.
 LENGTH_BYTES_MAX = (
-    CHUNK_HEADER_SIZE_BYTES + (CHUNK_SIZE_BYTES_MAX // SEGMENT_SIZE_BYTES + 1) * SEGMENT_SEALED_SIZE_BYTES
+    CHUNK_HEADER_SIZE_BYTES
+    + CHUNK_SIZE_BYTES_MAX
+    + (CHUNK_SIZE_BYTES_MAX // SEGMENT_SIZE_BYTES + 1) * SEGMENT_TAG_SIZE_BYTES
 )
 GROUP_ID_MAX = 2**32 - 1
 SEQUENCE_MAX = 2**63 - 1

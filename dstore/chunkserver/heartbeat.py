@@ -101,7 +101,9 @@ class Membership:
 
         The first one goes at once: before it, the master knows no capacity and places nothing here.
         """
-        while await self._report_once():
+        while True:
+            if not await self._report_once():
+                return
             await asyncio.sleep(self._interval_s)
 
     async def _report_once(self) -> bool:
