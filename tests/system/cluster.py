@@ -105,9 +105,7 @@ class LocalTestCluster:
         """Return what one process wrote to stdout and stderr, over all its runs."""
         return (self.root / "logs" / f"{name}.log").read_text()
 
-    def run(
-        self, *arguments: str, stdin: bytes = b"", timeout_s: float = 60
-    ) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, stdin: bytes = b"", timeout_s: float = 60) -> subprocess.CompletedProcess[bytes]:
         """Run ``dstore`` with these arguments against this cluster; the caller looks at the exit code."""
         return run_dstore(arguments, environ=self.environ, stdin=stdin, timeout_s=timeout_s)
 
