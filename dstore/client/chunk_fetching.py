@@ -73,7 +73,8 @@ class _Cursor:
         self._out = out
         #: In the chunk's ciphertext.
         self.position = start
-        self.end = start + size_bytes
+        # The last segment is shorter than the others.
+        self.end = min(start + size_bytes, record.length_bytes)
 
     def accept(self, frame: Frame) -> None:
         """Check and decrypt the next frame.

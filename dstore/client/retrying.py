@@ -35,6 +35,8 @@ from dstore.core.status import ClusterStatus, FileDescription
 
 T = TypeVar("T")
 
+#: Whoever waits and asks again may get an answer; a master whose store failed comes back with the truth.
+_PASSING = (Unavailable, DeadlineExceeded, CommitUnknown)
 #: The master answered: these do not pass by themselves within the patience of one call.
 _LASTING_REASONS = frozenset({"NOT_ENOUGH_SERVERS", "CONNECTION_CLOSED"})
 #: The network failed, or nobody knows: the call may have taken effect.
@@ -68,7 +70,7 @@ class Retries:
         for attempt_index in range(1 << 32):
             try:
                 return await self._attempt(call)
-            except (Unavailable, DeadlineExceeded) as error:
+            except _PASSING as error:
                 if error.reason in _LASTING_REASONS:
                     raise
                 delay_s = self._delay_s(attempt_index)
@@ -90,8 +92,8 @@ class Retries:
             nonlocal is_unknown
             try:
                 return await call()
-            except (Unavailable, DeadlineExceeded) as error:
-                is_unknown |= isinstance(error, DeadlineExceeded) or error.reason in _UNKNOWN_REASONS
+            except _PASSING as error:
+                is_unknown |= not isinstance(error, Unavailable) or error.reason in _UNKNOWN_REASONS
                 raise
 
         try:
@@ -131,7 +133,7 @@ class Retries:
     async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
             answer = await call()
-        except (Unavailable, DeadlineExceeded) as error:
+        except _PASSING as error:
             if not self._is_reached and "http1" in error.message.lower():
                 raise self._not_a_master(error) from error
             raise
