@@ -41,6 +41,7 @@ check: .venv/.ready .venv-proto/.ready ## Lint, types, import contracts, protos,
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	printf '%s\n' tests/*/conftest.py | xargs -n 1 .venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code
