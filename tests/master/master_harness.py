@@ -1,0 +1,245 @@
+"""A whole master in this process, on a clock that tests move."""
+
+import random
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from dstore.core.files import (
+    ANY,
+    ChunkPlacement,
+    ChunkRecord,
+    Commit,
+    FileInfo,
+    Policy,
+    Precondition,
+    Rename,
+    WrappedKey,
+    WriteIntent,
+    WrittenChunk,
+)
+from dstore.core.groups import Capacity, Heartbeat, ServerIdentity, ServerLabels
+from dstore.core.ids import BootId, ClusterId, IntentId, RequestId, ServerId, Version
+from dstore.core.status import ClusterStatus
+from dstore.master.master import Master, open_master
+from dstore.master.service import NamespaceService
+from dstore.master.store.runner import InlineRunner, Runner
+from dstore.master.store.sqlite import SqliteStore
+from dstore.master.upkeep import Upkeep
+
+CHUNK_SIZE = 16384
+HEADER = bytes(range(56))
+POLICY = Policy("default", 3, 2, CHUNK_SIZE, "server")
+KEYS = (WrappedKey(1, b"8 bytes.", b"wrapped"),)
+
+
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def wall_ns(self) -> int:
+        return 1_700_000_000_000_000_000 + int(self.now_s * 1e9)
+
+
+class SeededRandom:
+    """The same values in every run."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def token_bytes(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(bytes=self._random.randbytes(16), version=4))
+
+    def uniform(self) -> float:
+        return self._random.random()
+
+
+def server_id(number: int) -> ServerId:
+    return ServerId(f"00000000-0000-4000-8000-{number:012x}")
+
+
+def boot_id(number: int) -> BootId:
+    return BootId(f"11111111-0000-4000-8000-{number:012x}")
+
+
+def identity(number: int, **changes: object) -> ServerIdentity:
+    values: dict[str, object] = {
+        "server_id": server_id(number),
+        "cluster_id": None,
+        "boot_id": boot_id(number),
+        "name": f"cs-{number}",
+        "address": f"127.0.0.1:{7700 + number}",
+        "http_address": "",
+        "labels": ServerLabels(f"host-{number}"),
+        "version": "0.1.0",
+    }
+    return ServerIdentity(**(values | changes))  # type: ignore[arg-type]
+
+
+class MasterHarness:
+    """Opens a master on a directory, and can open it again."""
+
+    def __init__(self, directory: Path, policy: Policy = POLICY, runner: type[Runner] = InlineRunner) -> None:
+        self.clock = FakeClock()
+        self.random = SeededRandom()
+        self.policy = policy
+        self._path = str(directory / "metadata.db")
+        self._runner = runner
+        self._requests = 0
+        self._down: set[int] = set()
+        self._joined: dict[int, Capacity] = {}
+        self.shown: list[ClusterStatus] = []
+        self.store: SqliteStore
+        self.master: Master
+        self.upkeep: Upkeep
+
+    async def open(self) -> None:
+        self.store = await SqliteStore.open(self._path, runner=self._runner())
+        self.master = await open_master(
+            self.store, clock=self.clock, random=self.random, policy=self.policy, version="0.1.0"
+        )
+        self.upkeep = Upkeep(self.master, show=self.shown.append)
+
+    async def restart(self) -> None:
+        """As after a kill: nothing in memory survives."""
+        await self.store.close()
+        await self.open()
+
+    @property
+    def namespace(self) -> NamespaceService:
+        return self.master.namespace
+
+    def request_id(self) -> RequestId:
+        self._requests += 1
+        return RequestId(f"request-{self._requests}")
+
+    async def join(self, *numbers: int, capacity: Capacity | None = None, **changes: object) -> None:
+        for number in numbers:
+            await self.master.cluster.register(identity(number, **changes))
+            self._joined[number] = capacity or Capacity(1_000_000, 100_000)
+            self._down.discard(number)
+            await self.beat(number)
+
+    async def beat(self, *numbers: int, corrupt: int = 0) -> None:
+        """Send heartbeats of these servers; of all that are not stopped when none is named."""
+        for number in numbers or sorted(set(self._joined) - self._down):
+            await self.master.cluster.heartbeat(
+                Heartbeat(server_id(number), boot_id(number), self._joined[number], 0, corrupt, 0, 0)
+            )
+
+    async def stop(self, *numbers: int) -> None:
+        """Let these servers die, and wait until the master has noticed."""
+        self._down.update(numbers)
+        await self.advance(7.0)
+
+    async def advance(self, duration_s: float) -> None:
+        """Move the clock; the servers that live go on beating."""
+        self.clock.now_s += duration_s
+        await self.beat()
+
+    async def begin(self, path: str, *, chunk_count: int = 0, precondition: Precondition = ANY) -> WriteIntent:
+        return await self.namespace.begin_write(
+            path, precondition=precondition, chunk_count=chunk_count, request_id=self.request_id()
+        )
+
+    async def commit(
+        self,
+        intent: WriteIntent,
+        chunks: Sequence[WrittenChunk] = (),
+        *,
+        version: Version | None = None,
+        size_bytes: int | None = None,
+        chunk_count: int | None = None,
+        sealed_manifest: bytes = b"sealed",
+        request_id: RequestId | None = None,
+    ) -> FileInfo:
+        count = len(chunks) if chunk_count is None else chunk_count
+        commit = Commit(
+            intent_id=intent.intent_id,
+            version=intent.version if version is None else version,
+            size_bytes=count * CHUNK_SIZE if size_bytes is None else size_bytes,
+            chunk_count=count,
+            chunks=tuple(chunks),
+            sealed_manifest=sealed_manifest,
+            wrapped_keys=KEYS,
+        )
+        return await self.namespace.commit_write(commit, request_id=request_id or self.request_id())
+
+    async def write(
+        self,
+        path: str,
+        *,
+        chunk_count: int = 0,
+        without: Sequence[ServerId] = (),
+        precondition: Precondition = ANY,
+    ) -> FileInfo:
+        """Write a whole file; ``without`` are servers that fail to acknowledge."""
+        intent = await self.begin(path, chunk_count=chunk_count, precondition=precondition)
+        return await self.commit(intent, [written(p, i, without) for i, p in enumerate(intent.placements)])
+
+    async def rename(self, source: str, target: str) -> FileInfo:
+        ticket = await self.namespace.prepare_rename(source, target)
+        sealed = b"" if ticket.source.is_directory else b"sealed again"
+        return await self.namespace.rename(
+            Rename(source, target, ticket.source.version, ticket.version, sealed), request_id=self.request_id()
+        )
+
+    async def make_directory(self, path: str) -> FileInfo:
+        return await self.namespace.make_directory(path, parents=True, exist_ok=True, request_id=self.request_id())
+
+    async def remove(self, path: str, *, recursive: bool = False) -> None:
+        await self.namespace.remove(path, recursive=recursive, request_id=self.request_id())
+
+    async def names(self, path: str) -> list[str]:
+        page = await self.namespace.list(path, page_size=0, page_token="")
+        assert page.next_page_token == ""
+        return [entry.name for entry in page.entries]
+
+    async def rows(self, sql: str) -> list[tuple[object, ...]]:
+        return await self.store.read(lambda tx: tx.execute(sql))
+
+    async def check_counters(self) -> None:
+        """Compare every counter with the rows that it counts."""
+
+        async def number(sql: str) -> object:
+            return (await self.rows(sql))[0][0]
+
+        for name, sql in {
+            "files": "SELECT COUNT(*) FROM inodes WHERE kind = 'file'",
+            "directories": "SELECT COUNT(*) FROM inodes WHERE kind = 'directory'",
+            "logical_bytes": "SELECT COALESCE(SUM(size_bytes), 0) FROM inodes",
+            "deleted_chunks": "SELECT COUNT(*) FROM deleted_chunks",
+        }.items():
+            counted = await number(f"SELECT value FROM counters WHERE name = '{name}'")
+            assert counted == await number(sql), name
+        assert await self.rows(
+            "SELECT group_id, chunk_count, chunk_bytes, missing_chunk_count, missing_bytes FROM groups"
+        ) == await self.rows(
+            "SELECT g.group_id, (SELECT COUNT(*) FROM chunks c WHERE c.group_id = g.group_id), "
+            "(SELECT COALESCE(SUM(length_bytes), 0) FROM chunks c WHERE c.group_id = g.group_id), "
+            "(SELECT COUNT(DISTINCT sequence) FROM missing_replicas m WHERE m.group_id = g.group_id), "
+            "(SELECT COALESCE(SUM(length_bytes), 0) FROM missing_replicas m WHERE m.group_id = g.group_id) "
+            "FROM groups g"
+        )
+        assert await self.rows("SELECT server_id, missing_chunk_count FROM servers") == await self.rows(
+            "SELECT s.server_id, (SELECT COUNT(*) FROM missing_replicas m WHERE m.server_id = s.server_id) "
+            "FROM servers s"
+        )
+        assert await number("SELECT COUNT(*) FROM inodes") == 1 + int(str(await number("SELECT COUNT(*) FROM entries")))
+
+
+def written(placement: ChunkPlacement, index: int, without: Sequence[ServerId] = ()) -> WrittenChunk:
+    record = ChunkRecord(index, placement.chunk_id, 1000 + index, 0xDEADBEEF, HEADER)
+    return WrittenChunk(record, tuple(each for each in placement.chain if each not in without))
+
+
+UNKNOWN_INTENT = IntentId("22222222-0000-4000-8000-000000000000")
+OTHER_CLUSTER = ClusterId("33333333-0000-4000-8000-000000000000")

@@ -1,0 +1,183 @@
+"""What operators are told; above all, when HEALTH_OK must not be said."""
+
+from pathlib import Path
+
+import pytest
+from master_harness import CHUNK_SIZE, POLICY, MasterHarness, identity, server_id
+
+from dstore.core.files import Policy
+from dstore.core.groups import Capacity, ServerLabels, ServerPhase
+from dstore.core.status import ClusterStatus, Health
+
+
+def codes(status: ClusterStatus) -> list[str]:
+    return [check.code for check in status.checks]
+
+
+async def status_of(cluster: MasterHarness) -> ClusterStatus:
+    status = await cluster.master.admin.get_status()
+    assert (status.health is Health.OK) == (status.checks == ())
+    assert all(check.message and check.hint for check in status.checks)
+    return status
+
+
+async def test_a_cluster_without_servers_is_an_error_with_a_hint(empty: MasterHarness) -> None:
+    status = await status_of(empty)
+    assert status.health is Health.ERROR
+    assert codes(status) == ["NO_SERVERS"]
+    assert "dstore" in status.checks[0].hint
+    assert (status.servers_up, status.servers_total, status.directory_count) == (0, 0, 1)
+
+
+async def test_a_whole_cluster_is_well(cluster: MasterHarness) -> None:
+    await cluster.make_directory("/dir")
+    await cluster.write("/dir/x", chunk_count=3)
+    intent = await cluster.begin("/y", chunk_count=2)
+    status = await status_of(cluster)
+    assert status.health is Health.OK
+    assert status.summary == "3 of 3 chunkservers are up; every one of 3 chunks has 3 copies."
+    assert (status.servers_up, status.servers_total, status.group_count) == (3, 3, 12)
+    assert (status.file_count, status.directory_count, status.chunk_count) == (1, 2, 3)
+    assert (status.logical_bytes, status.stored_bytes) == (3 * CHUNK_SIZE, 3 * (1000 + 1001 + 1002))
+    assert (status.under_replicated_chunks, status.unavailable_chunks, status.deleted_chunks) == (0, 0, 0)
+    assert status.writes_in_progress == 1
+    assert status.capacity == Capacity(3_000_000, 300_000)
+    assert status.policy == POLICY
+    assert [server.name for server in status.servers] == ["cs-1", "cs-2", "cs-3"]
+    await cluster.namespace.abandon_write(intent.intent_id, request_id=cluster.request_id())
+    status = await status_of(cluster)
+    assert (status.writes_in_progress, status.deleted_chunks) == (0, 2)
+
+
+async def test_a_suspect_server_is_never_ok(cluster: MasterHarness) -> None:
+    cluster.clock.now_s += 3.0
+    await cluster.beat(1, 3)
+    status = await status_of(cluster)
+    assert (status.health, codes(status)) == (Health.WARN, ["SERVER_SUSPECT"])
+
+
+async def test_a_server_that_is_down_counts_every_chunk_that_it_holds(cluster: MasterHarness) -> None:
+    await cluster.write("/x", chunk_count=5)
+    await cluster.stop(2)
+    status = await status_of(cluster)
+    assert status.health is Health.WARN
+    assert codes(status) == ["SERVER_DOWN", "CHUNKS_UNDER_REPLICATED"]
+    assert [check.hint for check in status.checks] == ["dstore node start cs-2"] * 2
+    assert (status.under_replicated_chunks, status.unavailable_chunks, status.servers_up) == (5, 0, 2)
+    assert [server.phase for server in status.servers] == [ServerPhase.UP, ServerPhase.DOWN, ServerPhase.UP]
+    await cluster.join(2)
+    assert (await status_of(cluster)).health is Health.OK
+
+
+async def test_missing_replicas_stay_a_warning_after_the_server_came_back(cluster: MasterHarness) -> None:
+    await cluster.write("/whole", chunk_count=4)
+    await cluster.write("/x", chunk_count=2, without=[server_id(3)])
+    status = await status_of(cluster)
+    assert (status.health, codes(status)) == (Health.WARN, ["CHUNKS_UNDER_REPLICATED"])
+    assert status.under_replicated_chunks == 2
+    assert [server.missing_chunk_count for server in status.servers] == [0, 0, 2]
+    assert status.stored_bytes == 3 * (1000 + 1001 + 1002 + 1003) + 2 * (1000 + 1001)
+    await cluster.remove("/x")
+    assert (await status_of(cluster)).health is Health.OK
+
+
+async def test_a_chunk_that_lacks_copies_for_two_reasons_counts_once(cluster: MasterHarness) -> None:
+    await cluster.write("/whole", chunk_count=1)
+    await cluster.write("/x", chunk_count=1, without=[server_id(3)])
+    await cluster.stop(1)
+    status = await status_of(cluster)
+    assert (status.under_replicated_chunks, status.unavailable_chunks) == (2, 0)
+
+
+async def test_chunks_whose_only_copies_are_down_are_an_error(cluster: MasterHarness) -> None:
+    await cluster.write("/whole", chunk_count=3)
+    await cluster.write("/x", chunk_count=2, without=[server_id(3)])
+    await cluster.stop(1, 2)
+    status = await status_of(cluster)
+    assert status.health is Health.ERROR
+    assert codes(status)[:2] == ["CHUNKS_UNAVAILABLE", "WRITES_IMPOSSIBLE"]
+    assert (status.under_replicated_chunks, status.unavailable_chunks) == (5, 2)
+    assert "1 of 3 chunkservers are up" in status.summary
+    await cluster.stop(3)
+    assert (await status_of(cluster)).unavailable_chunks == 5
+
+
+async def test_too_few_servers_are_never_ok(empty: MasterHarness) -> None:
+    await empty.join(1, 2)
+    assert codes(await status_of(empty)) == ["TOO_FEW_SERVERS"]
+    await empty.write("/x", chunk_count=2)
+    status = await status_of(empty)
+    assert codes(status) == ["CHUNKS_UNDER_REPLICATED", "TOO_FEW_SERVERS"]
+    assert status.under_replicated_chunks == 2
+    assert status.checks[-1].hint == "dstore up --chunkservers 3"
+    await empty.join(3)
+    status = await status_of(empty)
+    # What was written to two servers still lacks a copy.
+    assert (status.health, codes(status)) == (Health.WARN, ["CHUNKS_UNDER_REPLICATED"])
+
+
+async def test_one_server_cannot_be_written_to(empty: MasterHarness) -> None:
+    await empty.join(1)
+    status = await status_of(empty)
+    assert status.health is Health.ERROR
+    assert codes(status) == ["WRITES_IMPOSSIBLE", "TOO_FEW_SERVERS"]
+
+
+@pytest.mark.parametrize(
+    ("used_bytes", "expected"),
+    [(899_999, []), (900_000, ["DISK_NEARLY_FULL"]), (949_999, ["DISK_NEARLY_FULL"]), (950_000, ["DISK_FULL"])],
+)
+async def test_full_disks_are_never_ok(cluster: MasterHarness, used_bytes: int, expected: list[str]) -> None:
+    await cluster.join(2, capacity=Capacity(1_000_000, used_bytes))
+    assert codes(await status_of(cluster)) == expected
+
+
+async def test_corrupt_chunks_are_never_ok(cluster: MasterHarness) -> None:
+    await cluster.beat(2, corrupt=3)
+    status = await status_of(cluster)
+    assert codes(status) == ["CHUNKS_CORRUPT"]
+    assert status.checks[0].message.startswith("cs-2 holds 3 chunks")
+
+
+async def test_after_a_restart_of_the_master_nothing_is_said_before_it_is_known(cluster: MasterHarness) -> None:
+    await cluster.write("/x", chunk_count=2)
+    await cluster.restart()
+    status = await status_of(cluster)
+    assert status.health is not Health.OK
+    assert (status.servers_up, status.unavailable_chunks) == (0, 0)
+    await cluster.beat()
+    assert (await status_of(cluster)).health is Health.OK
+
+
+async def test_too_few_failure_domains_are_never_ok(tmp_path: Path) -> None:
+    cluster = MasterHarness(tmp_path, Policy("default", 3, 2, CHUNK_SIZE, "rack"))
+    await cluster.open()
+    for number in range(1, 5):
+        await cluster.master.cluster.register(identity(number, labels=ServerLabels("h", f"r{number % 2}")))
+    assert "TOO_FEW_SERVERS" in codes(await status_of(cluster))
+    await cluster.store.close()
+
+
+async def test_many_lost_servers_are_summed_up(empty: MasterHarness) -> None:
+    await empty.join(*range(1, 30))
+    await empty.stop(*range(1, 25))
+    checks = (await status_of(empty)).checks
+    assert len(checks) == 11
+    assert checks[-1].message == "14 more chunkservers are not up."
+
+
+async def test_describe_file_shows_where_its_chunks_are(cluster: MasterHarness) -> None:
+    info = await cluster.write("/x", chunk_count=3, without=[server_id(2)])
+    admin = cluster.master.admin
+    whole = await admin.describe_file("/x", start_index=0, count=0)
+    assert (whole.info, whole.policy, whole.key_ids, whole.next_chunk_index) == (info, POLICY, (b"8 bytes.",), None)
+    assert [chunk.record.index for chunk in whole.chunks] == [0, 1, 2]
+    for chunk in whole.chunks:
+        assert chunk.missing == (server_id(2),)
+        assert chunk.group.group_id == chunk.record.chunk_id.group_id
+        assert {member.name for member in chunk.group.members} == {"cs-1", "cs-2", "cs-3"}
+    first = await admin.describe_file("/x", start_index=0, count=2)
+    assert (first.chunks, first.next_chunk_index) == (whole.chunks[:2], 2)
+    rest = await admin.describe_file("/x", start_index=2, count=2)
+    assert (rest.chunks, rest.next_chunk_index) == (whole.chunks[2:], None)
+    assert (await admin.describe_file("/x", start_index=9, count=2)).chunks == ()
