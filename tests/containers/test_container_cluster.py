@@ -58,10 +58,12 @@ class ContainerCluster:
 
 def container_runtime() -> str:
     """The engine that RUNTIME names, or the first that answers; the test fails without one."""
-    for engine in filter(None, (os.environ.get("RUNTIME"), "docker", "podman")):
+    wanted = os.environ.get("RUNTIME")
+    for engine in (wanted,) if wanted else ("docker", "podman"):
         if shutil.which(engine) and subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0:
             return engine
-    pytest.fail("No container engine answers `docker info` or `podman info`: install and start one.", pytrace=False)
+    what = f"`{wanted} info`" if wanted else "`docker info` or `podman info`"
+    pytest.fail(f"No container engine answers {what}: install and start one.", pytrace=False)
 
 
 @pytest.fixture(scope="module")
