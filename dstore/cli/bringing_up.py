@@ -9,12 +9,12 @@ from pathlib import Path
 
 from dstore.cli.cluster_file import LocalCluster
 from dstore.cli.exit_codes import ExitCode
-from dstore.cli.key_files import KeyFile, keep_or_create_key_file
+from dstore.cli.key_files import KeyFile, choose_passphrase, keep_or_create_key_file
 from dstore.cli.local_cluster import Step, locked, start_cluster
 from dstore.cli.local_directory import find_directory, key_path, note_directory, profile_name
 from dstore.cli.local_plan import UpRequest
 from dstore.cli.local_process import START_TIMEOUT_S
-from dstore.cli.master_calls import wait_up
+from dstore.cli.master_calls import SETTLE_TIMEOUT_S, wait_up
 from dstore.cli.output import Output
 from dstore.cli.quantities import format_duration, printable
 from dstore.cli.target import Target
@@ -137,7 +137,7 @@ def _key_file(target: Target, known: Profile | None, profile: str) -> _Key:
     if not chosen and known is not None:
         chosen = known.key_file
     path = Path(chosen).absolute() if chosen else key_path(os.environ, profile)
-    return _Key(path, keep_or_create_key_file(path))
+    return _Key(path, keep_or_create_key_file(path, choose_passphrase(os.environ, None)))
 
 
 def _start(request: UpRequest, output: Output, key: _Key) -> tuple[LocalCluster, list[Step], ClusterStatus]:
@@ -154,7 +154,7 @@ def _start(request: UpRequest, output: Output, key: _Key) -> tuple[LocalCluster,
     cluster = start_cluster(request, tell)
     joining_s = time.monotonic()
     names = [process.name for process in cluster.chunkservers]
-    status = wait_up(cluster.endpoint, names, timeout_s=START_TIMEOUT_S, accept=lambda _: True)
+    status = wait_up(cluster.endpoint, names, timeout_s=START_TIMEOUT_S, settle_timeout_s=SETTLE_TIMEOUT_S)
     output.text(
         f"  cluster    {'complete':<9} {format_duration(time.monotonic() - joining_s):<7} "
         f"{cluster.replicas} replicas, {format_size(shutil.disk_usage(request.directory).free)} free"

@@ -79,7 +79,10 @@ def add_key_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         add_profile_option(parser)
         add_key_option(parser)
         parser.add_argument(
-            "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase of the key file"
+            "--passphrase-file",
+            type=Path,
+            metavar="FILE",
+            help="its first line protects the key; else DSTORE_PASSPHRASE_FILE or DSTORE_PASSPHRASE, else nothing does",
         )
 
 

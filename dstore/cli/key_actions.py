@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from dstore.cli.exit_codes import ExitCode
-from dstore.cli.key_files import create_key_file, fingerprint, read_passphrase, show_key_file
+from dstore.cli.key_files import choose_passphrase, create_key_file, fingerprint, show_key_file
 from dstore.cli.local_directory import key_path, profile_name
 from dstore.cli.output import Output
 from dstore.cli.quantities import printable
@@ -16,7 +16,7 @@ from dstore.core.errors import InvalidRequest
 def init(target: Target, passphrase_file: Path | None) -> int:
     """Make a key file with one new key."""
     path = _path(target)
-    key = create_key_file(path, read_passphrase(passphrase_file))
+    key = create_key_file(path, choose_passphrase(os.environ, passphrase_file))
     Output(as_json=target.as_json).result(
         key,
         f"  key        created   {printable(key.path)}   (fingerprint {key.fingerprint})\n\n"
@@ -27,7 +27,7 @@ def init(target: Target, passphrase_file: Path | None) -> int:
 
 def show(target: Target, passphrase_file: Path | None) -> int:
     """Show the fingerprints of a key file."""
-    key = show_key_file(_path(target), read_passphrase(passphrase_file))
+    key = show_key_file(_path(target), choose_passphrase(os.environ, passphrase_file))
     lines = [f"  key file   {printable(key.path)}"]
     for number, key_id in enumerate(key.key_ids):
         word = "active" if number == 0 else "kept"

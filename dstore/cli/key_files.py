@@ -1,6 +1,7 @@
 """Key files as commands handle them: made once, shown by fingerprint only (Invariant 11)."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,31 +49,41 @@ def show_key_file(path: Path, passphrase: str | None) -> KeyFile:
     return _describe(path, load_keyring(path, passphrase).key_ids, created=False)
 
 
-def keep_or_create_key_file(path: Path) -> KeyFile | None:
-    """Make the key file unless there is one; None when the one that is there needs a passphrase.
+def keep_or_create_key_file(path: Path, passphrase: str | None) -> KeyFile | None:
+    """Make the key file unless there is one; None when the one that is there needs a passphrase that is not given.
 
     Raises:
         DstoreError: when the file that is there cannot be used.
     """
     if not os.path.lexists(path):
-        return create_key_file(path, None)
+        return create_key_file(path, passphrase)
     try:
-        return show_key_file(path, None)
+        return show_key_file(path, passphrase)
     except PermissionDenied as error:
         if error.reason != "PASSPHRASE_REQUIRED":
             raise
         return None
 
 
-def read_passphrase(path: Path | None) -> str | None:
-    """Return the first line of a passphrase file, without its line end; None without a file.
+def choose_passphrase(environ: Mapping[str, str], passphrase_file: Path | None) -> str | None:
+    """Return the passphrase of the key file: from the argument, DSTORE_PASSPHRASE_FILE, or DSTORE_PASSPHRASE.
+
+    None when there is none: key files of machines have no passphrase.
+
+    Raises:
+        DstoreError: what ``read_passphrase`` raises.
+    """
+    chosen = passphrase_file or environ.get("DSTORE_PASSPHRASE_FILE")
+    return read_passphrase(Path(chosen)) if chosen else environ.get("DSTORE_PASSPHRASE") or None
+
+
+def read_passphrase(path: Path) -> str:
+    """Return the first line of a passphrase file, without its line end.
 
     Raises:
         NotFound: with reason PASSPHRASE_FILE_MISSING.
         InvalidRequest: with reason PASSPHRASE_INVALID when it is empty, too long or no text.
     """
-    if path is None:
-        return None
     try:
         with path.open("rb") as file:
             line = file.readline(PASSPHRASE_SIZE_BYTES_MAX + 2)
@@ -95,8 +106,8 @@ def read_passphrase(path: Path | None) -> str | None:
 
 
 def fingerprint(key_id: bytes) -> str:
-    """Write the first four bytes of a key id as people compare them: ``7f3a-91c2``."""
-    return f"{key_id[:2].hex()}-{key_id[2:4].hex()}"
+    """Write the first four bytes of a key id, as errors about wrong keys do: ``7f3a91c2``."""
+    return key_id[:4].hex()
 
 
 def _describe(path: Path, key_ids: tuple[bytes, ...], *, created: bool) -> KeyFile:

@@ -7,7 +7,14 @@ from pathlib import Path
 from dstore.cli.cluster_file import LocalCluster, LocalProcess
 from dstore.cli.ports import PORT_DEFAULT, ServerPorts, plan_ports
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
-from dstore.core.limits import CHUNK_SIZE_BYTES_DEFAULT, MIN_REPLICAS_DEFAULT, REPLICAS_DEFAULT
+from dstore.core.limits import (
+    CHUNK_SIZE_BYTES_DEFAULT,
+    CHUNK_SIZE_BYTES_MAX,
+    CHUNK_SIZE_BYTES_MIN,
+    MIN_REPLICAS_DEFAULT,
+    REPLICAS_DEFAULT,
+    SEGMENT_SIZE_BYTES,
+)
 
 CHUNKSERVERS_DEFAULT = 3
 
@@ -33,6 +40,8 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
         Conflict: with reason CLUSTER_RUNNING, when a change needs a stopped cluster.
         InvalidRequest: when numbers do not fit.
     """
+    if request.chunk_size_bytes is not None:
+        _check_chunk_size(request.chunk_size_bytes)
     if existing is None:
         return _new_cluster(request)
     if existing.profile != request.profile:
@@ -89,6 +98,17 @@ def with_pid(cluster: LocalCluster, name: str, pid: int) -> LocalCluster:
 def server_ports(process: LocalProcess) -> ServerPorts:
     """Return the ports of one server."""
     return ServerPorts(process.name, process.port, process.http_port)
+
+
+def _check_chunk_size(size_bytes: int) -> None:
+    # The master would refuse it too, but only after the number was written into cluster.json.
+    if not CHUNK_SIZE_BYTES_MIN <= size_bytes <= CHUNK_SIZE_BYTES_MAX or size_bytes % SEGMENT_SIZE_BYTES:
+        raise InvalidRequest(
+            f"A chunk cannot have {size_bytes} bytes; --chunk-size takes multiples of {SEGMENT_SIZE_BYTES} from "
+            f"{CHUNK_SIZE_BYTES_MIN} to {CHUNK_SIZE_BYTES_MAX}, such as 16MiB.",
+            reason="CHUNK_SIZE_INVALID",
+            metadata={"chunk_size_bytes": str(size_bytes)},
+        )
 
 
 def _new_cluster(request: UpRequest) -> LocalCluster:

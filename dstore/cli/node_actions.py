@@ -93,7 +93,7 @@ def start(target: Target, directory: Path | None, name: str) -> int:
         # Without its master a chunkserver runs and waits; that is no reason to fail.
         joined = running_pid(cluster.master) is not None
         if joined:
-            wait_up(cluster.endpoint, (name,), timeout_s=START_TIMEOUT_S, accept=lambda _: True)
+            wait_up(cluster.endpoint, (name,), timeout_s=START_TIMEOUT_S)
     texts = {
         "ready": f"{name} started (pid {step.pid}, {_duration(step)}).",
         "running": f"{name} is already running (pid {step.pid}).",

@@ -33,7 +33,7 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
     )
     lines.append(
         f"  space:   {format_size(status.capacity.free_bytes)} free of {format_size(status.capacity.total_bytes)} "
-        f"over all disks ({status.capacity.fill:.0%} used)"
+        f"summed over chunkservers ({status.capacity.fill:.0%} used)"
     )
     lines.append(f"  writes:  {status.writes_in_progress} in progress")
     lines.append(f"  cluster: {status.cluster_id}, dstore {status.version}")

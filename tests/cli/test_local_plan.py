@@ -41,6 +41,18 @@ def test_a_number_of_chunkservers_that_does_not_fit_at_all(chunkservers: int) ->
         plan(chunkservers=chunkservers)
 
 
+@pytest.mark.parametrize("size_bytes", [0, 1, 16_384 - 1, 16_384 + 1, 64 * 1024 * 1024 + 16_384])
+def test_a_chunk_size_that_does_not_fit(size_bytes: int) -> None:
+    with pytest.raises(InvalidRequest, match="--chunk-size") as caught:
+        plan(chunk_size_bytes=size_bytes)
+    assert caught.value.reason == "CHUNK_SIZE_INVALID"
+
+
+@pytest.mark.parametrize("size_bytes", [16_384, 64 * 1024 * 1024])
+def test_a_chunk_size_at_the_ends(size_bytes: int) -> None:
+    assert plan(chunk_size_bytes=size_bytes).chunk_size_bytes == size_bytes
+
+
 def test_an_existing_cluster_stays_as_it_is() -> None:
     existing = with_pid(plan(chunkservers=2, port=8080, chunk_size_bytes=65_536), "cs-1", 42)
     assert plan(existing) == existing
