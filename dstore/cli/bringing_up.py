@@ -10,7 +10,7 @@ from pathlib import Path
 from dstore.cli.cluster_file import LocalCluster
 from dstore.cli.exit_codes import ExitCode
 from dstore.cli.key_files import KeyFile, choose_passphrase, keep_or_create_key_file
-from dstore.cli.local_cluster import Step, locked, start_cluster
+from dstore.cli.local_cluster import Start, Step, locked, prepare_start, start_cluster
 from dstore.cli.local_directory import find_directory, key_path, note_directory, profile_name
 from dstore.cli.local_plan import UpRequest
 from dstore.cli.local_process import START_TIMEOUT_S
@@ -67,10 +67,11 @@ def up(
         chunk_size_bytes=None if chunk_size is None else parse_size(chunk_size),
     )
     known = _known_profile(profile)
-    key = _key_file(target, known, profile)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(request.directory):
-        cluster, steps, status = _start(request, output, key)
+        start = prepare_start(request)
+        key = _key_file(target, known, profile)
+        cluster, steps, status = _start(request.directory, start, output, key)
     saved = _save_profile(known, cluster, key, status)
     note_directory(os.environ, request.directory, profile)
     output.text(f"  profile    {'kept' if saved is None else 'written':<9} {profile}")
@@ -140,7 +141,7 @@ def _key_file(target: Target, known: Profile | None, profile: str) -> _Key:
     return _Key(path, keep_or_create_key_file(path, choose_passphrase(os.environ, None)))
 
 
-def _start(request: UpRequest, output: Output, key: _Key) -> tuple[LocalCluster, list[Step], ClusterStatus]:
+def _start(directory: Path, start: Start, output: Output, key: _Key) -> tuple[LocalCluster, list[Step], ClusterStatus]:
     steps: list[Step] = []
     word = "created" if key.created else "kept"
     print_ = "protected by a passphrase" if key.file is None else f"fingerprint {key.file.fingerprint}"
@@ -151,13 +152,13 @@ def _start(request: UpRequest, output: Output, key: _Key) -> tuple[LocalCluster,
         duration = format_duration(step.duration_s) if step.duration_s else ""
         output.text(f"  {step.name:<10} {step.outcome:<9} {duration:<7} {step.endpoint}")
 
-    cluster = start_cluster(request, tell)
+    cluster = start_cluster(directory, start, tell)
     joining_s = time.monotonic()
     names = [process.name for process in cluster.chunkservers]
     status = wait_up(cluster.endpoint, names, timeout_s=START_TIMEOUT_S, settle_timeout_s=SETTLE_TIMEOUT_S)
     output.text(
         f"  cluster    {'complete':<9} {format_duration(time.monotonic() - joining_s):<7} "
-        f"{cluster.replicas} replicas, {format_size(shutil.disk_usage(request.directory).free)} free"
+        f"{cluster.replicas} replicas, {format_size(shutil.disk_usage(directory).free)} free"
     )
     return cluster, steps, status
 
@@ -212,5 +213,13 @@ def _say_end(output: Output, result: UpResult) -> None:
         )
     if result.health is not Health.OK:
         output.text("    See `dstore status`.")
-    option = "" if result.profile == "dev" else f"--profile {result.profile} "
+    option = "" if result.profile == _profile_of_other_commands() else f"--profile {result.profile} "
     output.text(f"\n  Next:  dstore put {option}README.md /hello.md")
+    elsewhere = os.environ.get("DSTORE_ENDPOINT")
+    if elsewhere and elsewhere != result.endpoint:
+        output.text(f"  But DSTORE_ENDPOINT is {printable(elsewhere)}, and other commands go there: unset it.")
+
+
+def _profile_of_other_commands() -> str:
+    """Return the profile that a command without --profile uses."""
+    return resolve_profile(os.environ).name

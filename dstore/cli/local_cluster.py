@@ -10,7 +10,7 @@ from pathlib import Path
 from dstore.cli import cluster_file, local_process
 from dstore.cli.cluster_file import LocalCluster, LocalProcess
 from dstore.cli.local_plan import UpRequest, find_process, plan_cluster, server_ports, with_pid
-from dstore.cli.local_process import LOG_DIRECTORY, START_TIMEOUT_S, running_pid
+from dstore.cli.local_process import LOG_DIRECTORY, running_pid
 from dstore.cli.ports import check_ports
 from dstore.core.errors import NotFound
 from dstore.system.lock import DirectoryLock
@@ -67,27 +67,54 @@ def existing_cluster(directory: Path) -> LocalCluster:
     return cluster
 
 
-def start_cluster(request: UpRequest, tell: Tell) -> LocalCluster:
-    """Start every server that does not run; return the cluster once each has said that it is ready.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start that was checked and can go ahead.
+
+    Attributes:
+        cluster: as it is to be.
+        running: pids of the servers that run already, by name.
+    """
+
+    cluster: LocalCluster
+    running: dict[str, int]
+
+    @property
+    def missing(self) -> tuple[LocalProcess, ...]:
+        """The servers that are to be started."""
+        return tuple(process for process in self.cluster.processes if process.name not in self.running)
+
+
+def prepare_start(request: UpRequest) -> Start:
+    """Decide what is to be started, and check that the ports for it are free. Changes nothing.
+
+    Raises:
+        DstoreError: what ``plan_cluster`` and ``check_ports`` raise.
+    """
+    existing = cluster_file.read(request.directory)
+    running = {} if existing is None else running_servers(existing)
+    start = Start(plan_cluster(request, existing, running), running)
+    check_ports(server_ports(process) for process in start.missing)
+    return start
+
+
+def start_cluster(directory: Path, start: Start, tell: Tell) -> LocalCluster:
+    """Start every server that is missing; return the cluster once each has said that it is ready.
 
     A start that failed can simply be repeated: what runs by then is kept.
 
     Raises:
-        DstoreError: what ``plan_cluster``, ``check_ports`` and ``wait_ready`` raise.
+        DstoreError: what ``wait_ready`` raises.
     """
-    existing = cluster_file.read(request.directory)
-    running = {} if existing is None else running_servers(existing)
-    cluster = plan_cluster(request, existing, running)
+    cluster = start.cluster
     for process in cluster.processes:
-        if process.name in running:
-            tell(Step(process.name, "running", running[process.name], _endpoint(process), 0.0))
-    missing = [process for process in cluster.processes if process.name not in running]
-    check_ports(server_ports(process) for process in missing)
-    cluster_file.write(request.directory, cluster)
+        if process.name in start.running:
+            tell(Step(process.name, "running", start.running[process.name], _endpoint(process), 0.0))
+    cluster_file.write(directory, cluster)
     # The master first, because chunkservers join it; they start side by side.
-    for batch in (cluster.processes[:1], cluster.processes[1:]):
-        waiting = [process for process in batch if process in missing]
-        cluster = _start_servers(request.directory, cluster, waiting, tell)
+    for role in ("master", "chunkserver"):
+        waiting = [process for process in start.missing if process.role == role]
+        cluster = _start_servers(directory, cluster, waiting, tell)
     return cluster
 
 
@@ -188,17 +215,3 @@ def running_servers(cluster: LocalCluster) -> dict[str, int]:
 
 def _endpoint(process: LocalProcess) -> str:
     return f"127.0.0.1:{process.port}"
-
-
-__all__ = [
-    "START_TIMEOUT_S",
-    "Step",
-    "existing_cluster",
-    "kill_server",
-    "locked",
-    "running_servers",
-    "start_cluster",
-    "start_server",
-    "stop_cluster",
-    "stop_servers",
-]

@@ -18,7 +18,7 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
     lines = [f"  health:  {style(status.health.value, _HEALTH_STYLES[status.health])}{_summary(status)}"]
     for check in status.checks:
         lines.append(f"           {style(check.code, _HEALTH_STYLES[check.severity])}  {check.message}")
-        if check.hint:
+        if check.hint not in ("", "dstore status"):
             lines.append(f"             → {check.hint}")
     lines.append(f"  nodes:   {status.servers_up}/{status.servers_total} up{_not_up(status)}")
     policy = status.policy

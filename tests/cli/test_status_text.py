@@ -1,0 +1,135 @@
+"""The state of a cluster and of files as text."""
+
+import dataclasses
+
+from dstore.cli.file_text import CHUNKS_SHOWN_MAX, describe_lines, entry_line, info_lines
+from dstore.cli.status_text import node_lines, status_lines, table
+from dstore.core.files import ChunkRecord, FileInfo, FileKind, Policy
+from dstore.core.groups import Capacity, Group, Replica, ServerLabels, ServerPhase
+from dstore.core.ids import ChunkId, ClusterId, FileId, GroupId, ServerId, Version
+from dstore.core.status import (
+    ChunkDescription,
+    ClusterStatus,
+    FileDescription,
+    Health,
+    HealthCheck,
+    ServerStatus,
+)
+
+GIB = 1024**3
+POLICY = Policy("default", 3, 2, 16 * 1024 * 1024, "host")
+
+
+def plain(text: str, style: str) -> str:
+    return text
+
+
+def marked(text: str, style: str) -> str:
+    return f"<{style}>{text}"
+
+
+def server(number: int, phase: ServerPhase, heard_s: float | None) -> ServerStatus:
+    return ServerStatus(
+        server_id=ServerId(f"00000000-0000-0000-0000-00000000000{number}"),
+        name=f"cs-{number}",
+        address=f"127.0.0.1:707{number}",
+        http_address="",
+        labels=ServerLabels("host"),
+        phase=phase,
+        last_heartbeat_age_s=heard_s,
+        capacity=Capacity(10 * GIB, 4 * GIB),
+        chunk_count=5,
+        group_count=2,
+        lead_count=1,
+        missing_chunk_count=1 if phase is ServerPhase.DOWN else 0,
+        version="0.1.0",
+    )
+
+
+STATUS = ClusterStatus(
+    health=Health.WARN,
+    summary="1 chunkserver down",
+    checks=(
+        HealthCheck("SERVER_DOWN", Health.WARN, "cs-2 is down.", "dstore node start cs-2"),
+        HealthCheck("SPACE_LOW", Health.ERROR, "No room.", ""),
+    ),
+    cluster_id=ClusterId("6b1f8a52-0c3d-4e9f-8a7b-112233445566"),
+    version="0.1.0",
+    policy=POLICY,
+    servers_up=1,
+    servers_total=3,
+    group_count=4,
+    file_count=1,
+    directory_count=2,
+    chunk_count=5,
+    logical_bytes=11_469,
+    stored_bytes=23_040,
+    under_replicated_chunks=4,
+    unavailable_chunks=3,
+    deleted_chunks=2,
+    writes_in_progress=1,
+    capacity=Capacity(30 * GIB, 12 * GIB),
+    servers=(server(1, ServerPhase.UP, 0.2), server(2, ServerPhase.DOWN, 8.0), server(3, ServerPhase.SUSPECT, None)),
+)
+
+
+def test_status() -> None:
+    assert status_lines(STATUS, plain) == [
+        "  health:  HEALTH_WARN  1 chunkserver down",
+        "           SERVER_DOWN  cs-2 is down.",
+        "             → dstore node start cs-2",
+        "           SPACE_LOW  No room.",
+        "  nodes:   1/3 up   cs-2 down (last heard 8.0 s ago), cs-3 suspect",
+        "  data:    1 file, 2 directories, 11.2 KiB logical, 22.5 KiB stored (3 replicas)",
+        "  chunks:  5 total, 3 unavailable, 4 under-replicated, 2 to be collected",
+        "  space:   18.0 GiB free of 30.0 GiB summed over chunkservers (40% used)",
+        "  writes:  1 in progress",
+        "  cluster: 6b1f8a52-0c3d-4e9f-8a7b-112233445566, dstore 0.1.0",
+    ]
+
+
+def test_health_has_the_colour_of_its_severity() -> None:
+    for health, style in ((Health.OK, "green"), (Health.WARN, "yellow"), (Health.ERROR, "red")):
+        status = dataclasses.replace(STATUS, health=health, checks=())
+        assert status_lines(status, marked)[0].startswith(f"  health:  <{style}>{health.value}")
+
+
+def test_nodes() -> None:
+    assert node_lines(STATUS.servers, {"cs-1": 42}, plain, master="127.0.0.1:7070") == [
+        "NAME    STATE    ADDRESS         HEARD      CHUNKS  GROUPS  FREE     PID",
+        "master  up       127.0.0.1:7070  -          -       -       -        -",
+        "cs-1    up       127.0.0.1:7071  0.2 s ago  5       2       6.0 GiB  42",
+        "cs-2    down     127.0.0.1:7072  8.0 s ago  5 (-1)  2       6.0 GiB  -",
+        "cs-3    suspect  127.0.0.1:7073  never      5       2       6.0 GiB  -",
+    ]
+
+
+def test_an_empty_table() -> None:
+    assert table([]) == []
+
+
+INFO = FileInfo("/d/name\n", FileKind.FILE, FileId(7), 1_048_577, Version(9), 0, 0, 2)
+
+
+def test_entries() -> None:
+    assert entry_line(INFO, INFO.name, long=False) == "name\\n"
+    assert entry_line(INFO, INFO.name, long=True) == "-     1.0 MiB      2 chunks  1970-01-01T00:00:00Z  name\\n"
+    directory = dataclasses.replace(INFO, kind=FileKind.DIRECTORY)
+    assert entry_line(directory, "d", long=True) == "d           -             -  1970-01-01T00:00:00Z  d"
+    assert not any(line.startswith("  size:") for line in info_lines(directory))
+
+
+def test_where_chunks_are() -> None:
+    members = tuple(Replica(each.server_id, each.name, each.address, each.phase) for each in STATUS.servers)
+    group = Group(GroupId(4), 1, members)
+    chunks = tuple(
+        ChunkDescription(
+            ChunkRecord(index, ChunkId(GroupId(4), index), 1024, 0, bytes(56)), group, (members[0].server_id,)
+        )
+        for index in range(CHUNKS_SHOWN_MAX + 1)
+    )
+    lines = describe_lines(FileDescription(INFO, POLICY, (bytes(8),), chunks, None))
+    assert "  size:      1.0 MiB (1048577 bytes), 2 chunks" in lines
+    assert "  keys:      0000000000000000" in lines
+    assert "  chunk 0:   00000004-0000000000000000  1.0 KiB  on cs-1 (missing), cs-2 (down), cs-3 (suspect)" in lines
+    assert lines[-1] == "  and 1 chunk more (--json lists all)"
