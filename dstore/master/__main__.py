@@ -73,6 +73,7 @@ async def _serve_locked(config: MasterConfig, stopping: asyncio.Event) -> None:
         store = MeasuredStore(engine, clock, metrics.observe_commit)
         try:
             master = await open_master(store, clock=clock, random=SystemRandom(), policy=policy, version=__version__)
+            _sync_names(config.directory)
             await _serve(config, master, engine, metrics, stopping)
         finally:
             await store.close()
@@ -126,6 +127,16 @@ def _make_directory(directory: Path) -> Path:
             metadata={"path": str(directory)},
         ) from error
     return directory
+
+
+def _sync_names(directory: Path) -> None:
+    """Make the names of a new directory and of the files in it durable, as SQLite does for what is in the files."""
+    for path in (directory, directory.parent):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _announce(address: str, http_address: str) -> None:

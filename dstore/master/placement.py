@@ -81,17 +81,17 @@ def plan_groups(
         return ()
     size = min(policy.replicas, len(domains))
     taker_ids = {taker.server_id for taker in takers}
-    some = -(-len(takers) // size)
-    target = -(-GROUPS_PER_SERVER * len(takers) // size)
+    # Failures that leave nothing to write to can happen again and again: what they may add is bounded.
+    surplus = GROUPS_SURPLUS_MAX * -(-GROUPS_PER_SERVER * len(servers) // size) - len(groups)
+    some = min(-(-len(takers) // size), surplus)
     if size == policy.replicas:
         whole = [group.members for group in groups if len(group.members) >= policy.replicas]
-        wanted = target - len(whole)
+        wanted = group_target(takers, policy) - len(whole)
         if wanted <= 0 and not any(taker_ids.issuperset(members) for members in whole):
             wanted = some
     else:
         writable = any(len(taker_ids.intersection(group.members)) >= policy.min_replicas for group in groups)
         wanted = 0 if writable else some
-    wanted = min(wanted, max(target, GROUPS_SURPLUS_MAX * target - len(groups)))
     if wanted <= 0:
         return ()
     spreader = Spreader(

@@ -189,9 +189,11 @@ def test_failures_that_leave_no_whole_group_make_a_few_new_ones() -> None:
 
 
 def test_the_surplus_is_bounded() -> None:
-    servers = [view(number) for number in range(3)]
-    lost = tuple(PlacedGroup(GroupId(n), (server_id(7), server_id(8), server_id(9))) for n in range(1, 200))
-    assert len(plan_groups(servers, lost, policy())) <= 12
+    down = [view(number, phase=ServerPhase.DOWN) for number in (7, 8, 9)]
+    lost = (server_id(7), server_id(8), server_id(9))
+    for known, planned in [(24, 1), (95, 1), (96, 0), (200, 0)]:
+        groups = tuple(PlacedGroup(GroupId(number), lost) for number in range(1, known + 1))
+        assert len(plan_groups([view(1), view(2), view(3), *down], groups, policy())) == planned
 
 
 def test_a_thousand_servers_are_planned_fast_and_fairly() -> None:

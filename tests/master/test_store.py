@@ -129,6 +129,29 @@ class TestSqlite:
         assert batches == [0, 10]
         await store.close()
 
+    async def test_a_defect_of_the_writer_leaves_nobody_waiting(self, tmp_path: Path) -> None:
+        class Broken(InlineRunner):
+            async def write(self, job):  # type: ignore[no-untyped-def]
+                raise RuntimeError("defect")
+
+        store = SqliteStore(str(tmp_path / "meta.db"), Broken())
+        results = await asyncio.gather(*(store.write(names) for _ in range(3)), return_exceptions=True)
+        assert [getattr(result, "reason", None) for result in results] == ["STORE_FAILED"] * 3
+        pump = store._pump
+        assert pump is not None
+        with pytest.raises(RuntimeError):
+            await pump
+
+    async def test_a_write_during_the_close_is_refused(self, store: SqliteStore) -> None:
+        first = asyncio.ensure_future(store.write(insert("a")))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(store.close())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="closed"):
+            await store.write(insert("b"))
+        await closing
+        assert await first == 1
+
     async def test_commits_are_synced(self, tmp_path: Path) -> None:
         store = await SqliteStore.open(str(tmp_path / "meta.db"), runner=InlineRunner())
         assert await store.write(lambda tx: tx.execute("PRAGMA synchronous")) == [(2,)]

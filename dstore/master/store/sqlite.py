@@ -77,18 +77,29 @@ class _SqliteTransaction:
         self._connection.executemany(sql, rows)
 
 
-@dataclass(slots=True)
-class _Waiter:
-    fn: Callable[[Transaction], Any]
-    future: asyncio.Future[Any]
-
-
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """What one function of a commit came to: its result, or its own error."""
 
     result: Any
     error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    """A write that waits for its commit."""
+
+    fn: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+
+    def answer(self, outcome: _Outcome) -> None:
+        """Answer the caller, unless it has been answered or has gone away."""
+        if self.future.done():
+            return
+        if outcome.error is None:
+            self.future.set_result(outcome.result)
+        else:
+            self.future.set_exception(outcome.error)
 
 
 class _DiskFailure(Exception):
@@ -163,11 +174,11 @@ class SqliteStore:
 
     async def close(self) -> None:
         """As ``Store.close``."""
+        self._refusal = self._refusal or "it is closed"
         if self._pump is not None:
             await asyncio.wait([self._pump])
         if self._writer is None:
             return
-        self._refusal = self._refusal or "it is closed"
         writer, self._writer = self._writer, None
         await self._runner.write(writer.close)
         await self._runner.close()
@@ -175,31 +186,25 @@ class SqliteStore:
             reader.close()
 
     async def _commit_queued(self) -> None:
-        while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_COMMIT_MAX))]
-            try:
+        batch: list[_Waiter] = []
+        try:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_COMMIT_MAX))]
                 outcomes = await self._runner.write(partial(self._commit, batch))
-            except _DiskFailure as failure:
-                self._refuse(batch, failure)
-                return
-            for waiter, outcome in zip(batch, outcomes, strict=True):
-                if waiter.future.done():
-                    continue
-                if outcome.error is None:
-                    waiter.future.set_result(outcome.result)
-                else:
-                    waiter.future.set_exception(outcome.error)
-
-    def _refuse(self, batch: list[_Waiter], failure: _DiskFailure) -> None:
-        self._refusal = f"its disk failed: {failure.cause}"
-        for waiter in batch:
-            if not waiter.future.done():
-                unknown = _unknown(failure.cause)
-                waiter.future.set_exception(unknown if failure.committing else _failed(self._refusal))
-        while self._queue:
-            waiter = self._queue.popleft()
-            if not waiter.future.done():
-                waiter.future.set_exception(_failed(self._refusal))
+                for waiter, outcome in zip(batch, outcomes, strict=True):
+                    waiter.answer(outcome)
+        except _DiskFailure as failure:
+            self._refusal = f"its disk failed: {failure.cause}"
+            for waiter in batch:
+                error = _unknown(failure.cause) if failure.committing else _failed(self._refusal)
+                waiter.answer(_Outcome(None, error))
+        finally:
+            # Only a failure leaves anyone here; nobody may wait for a writer that has stopped.
+            for waiter in (*batch, *self._queue):
+                if not waiter.future.done():
+                    self._refusal = self._refusal or "its writer stopped"
+                    waiter.answer(_Outcome(None, _failed(self._refusal)))
+            self._queue.clear()
 
     # --- In the writer's thread ---------------------------------------------------------------------------
 
