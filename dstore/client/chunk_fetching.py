@@ -43,10 +43,12 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
     failures: list[tuple[Replica, DstoreError]] = []
     for round_index in range(_ROUNDS):
         group = file.groups.get(record.chunk_id.group_id)
-        avoided = session.avoided.current()
-        for replica in order_replicas(group, rotation=index, avoided=avoided) if group else ():
+        avoided, loads = session.avoided.current(), session.loads
+        ordered = order_replicas(group, rotation=index, avoided=avoided, loads=loads.current) if group else ()
+        for replica in ordered:
             try:
-                await _stream(session, replica, record, cursor)
+                with loads.stream(replica.server_id):
+                    await _stream(session, replica, record, cursor)
                 return
             except (Unavailable, DeadlineExceeded) as error:
                 session.avoided.add(replica.server_id)

@@ -18,6 +18,7 @@ class _Window:
     """A range that is being fetched, or is there."""
 
     start: int
+    buffer: bytearray
     data: memoryview
     task: asyncio.Task[None]
 
@@ -38,6 +39,7 @@ class ReadAhead:
         self._next_offset = 0
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
         self._windows_max = 1
+        self._spare: list[bytearray] = []
 
     async def read_into(self, offset: int, out: memoryview) -> None:
         """Fill ``out``; the range must lie within the file.
@@ -74,7 +76,10 @@ class ReadAhead:
 
     def _covering(self, position: int) -> _Window | None:
         while self._windows and self._windows[0].end <= position:
-            self._windows.popleft()
+            used = self._windows.popleft().buffer
+            # Memory that was touched before is several times faster to fill than fresh memory.
+            if len(used) == READ_AHEAD_SIZE_BYTES_MAX:
+                self._spare.append(used)
         return self._windows[0] if self._windows and self._windows[0].start <= position else None
 
     async def _wait(self, window: _Window) -> None:
@@ -90,9 +95,10 @@ class ReadAhead:
         while len(self._windows) < self._windows_max and start < self._reader.size_bytes:
             end = start + self._window_size_bytes
             end = min(end - end % SEGMENT_SIZE_BYTES, self._reader.size_bytes)
-            data = memoryview(bytearray(end - start))
+            buffer = self._spare.pop() if self._spare else bytearray(self._window_size_bytes)
+            data = memoryview(buffer)[: end - start]
             task = asyncio.create_task(self._reader.read_into(start, data))
-            self._windows.append(_Window(start, data, task))
+            self._windows.append(_Window(start, buffer, data, task))
             self._window_size_bytes = min(2 * self._window_size_bytes, READ_AHEAD_SIZE_BYTES_MAX)
             start = end
         self._windows_max = min(self._windows_max + 1, CHUNKS_IN_FLIGHT_READ)

@@ -1,5 +1,9 @@
 """Which chunkservers to turn to, and which to leave alone for a while."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 from dstore.core.environment import Clock
 from dstore.core.groups import Group, Replica, ServerPhase
 from dstore.core.ids import ServerId
@@ -27,16 +31,39 @@ class AvoidedServers:
         return tuple(sorted(self._until_s))
 
 
-def order_replicas(group: Group, *, rotation: int, avoided: tuple[ServerId, ...]) -> tuple[Replica, ...]:
+class StreamLoads:
+    """How many streams this client reads from each chunkserver now."""
+
+    def __init__(self) -> None:
+        self.current: Counter[ServerId] = Counter()
+
+    @contextmanager
+    def stream(self, server_id: ServerId) -> Iterator[None]:
+        """Count one stream while it lasts."""
+        self.current[server_id] += 1
+        try:
+            yield
+        finally:
+            self.current[server_id] -= 1
+
+
+_NO_LOADS: Mapping[ServerId, int] = {}
+
+
+def order_replicas(
+    group: Group, *, rotation: int, avoided: tuple[ServerId, ...], loads: Mapping[ServerId, int] = _NO_LOADS
+) -> tuple[Replica, ...]:
     """Return the members of a group in the order in which to read from them.
 
-    Servers that are up come first, rotated by ``rotation`` so that successive chunks load different servers; then
-    those that failed a moment ago, then suspect ones, then those that the master believes down: it may be wrong.
+    Servers that are up come first; then those that failed a moment ago, then suspect ones, then those that the master
+    believes down: it may be wrong. Equals are rotated, so that successive chunks load different servers.
     """
-    shift = rotation % len(group.members) if group.members else 0
-    rotated = group.members[shift:] + group.members[:shift]
-
-    def rank(replica: Replica) -> int:
-        return max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
-
-    return tuple(sorted(rotated, key=rank))
+    ranked: dict[int, list[Replica]] = {}
+    for replica in group.members:
+        rank = max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
+        ranked.setdefault(rank, []).append(replica)
+    ordered: list[Replica] = []
+    for _, equals in sorted(ranked.items()):
+        shift = rotation % len(equals)
+        ordered += equals[shift:] + equals[:shift]
+    return tuple(ordered)

@@ -14,6 +14,7 @@ from typing import Any
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.metrics import ChunkserverMetrics
+from dstore.chunkserver.relay import STALL_TIMEOUTS, StallTimeouts
 from dstore.chunkserver.service import ChunkService
 from dstore.client.client import AsyncClient
 from dstore.client.contact import Services
@@ -89,11 +90,12 @@ class Wire:
 
     inner: Chunks
     faults: Faults
+    is_for_client: bool
 
     async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
         await self.faults.pass_call()
         self.faults.writes += 1
-        return _WireWriter(await self.inner.write_chunk(header), self.faults)
+        return _WireWriter(await self.inner.write_chunk(header), self.faults, self.is_for_client)
 
     async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
         await self.faults.pass_call()
@@ -115,6 +117,7 @@ class Wire:
 class _WireWriter:
     inner: ChunkWriter
     faults: Faults
+    is_for_client: bool
 
     async def send(self, frame: Frame) -> None:
         if self.faults.write_frames_left is not None:
@@ -127,7 +130,9 @@ class _WireWriter:
     async def finish(self, finish: WriteFinish) -> WriteResult:
         await self._pass_call()
         result = await self.inner.finish(finish)
-        return self.faults.alter_result(result) if self.faults.alter_result else result
+        if self.is_for_client and self.faults.alter_result:
+            return self.faults.alter_result(result)
+        return result
 
     async def abort(self) -> None:
         await self.inner.abort()
@@ -142,13 +147,14 @@ class _WireWriter:
 
 @dataclass
 class Network:
-    """The ``Peers`` of everybody."""
+    """The ``Peers`` of everybody; only what clients hear can be altered."""
 
     servers: dict[str, Chunks] = field(default_factory=dict)
     faults: dict[str, Faults] = field(default_factory=dict)
+    is_for_clients: bool = False
 
     def chunks(self, address: str) -> Chunks:
-        return Wire(self.servers[address], self.faults[address])
+        return Wire(self.servers[address], self.faults[address], self.is_for_clients)
 
 
 class Calls:
@@ -229,10 +235,7 @@ class InProcessCluster:
         return client
 
     def services(self) -> Services:
-        return Services(self.calls, self.calls_for_admin(), self.network, _close_nothing)
-
-    def calls_for_admin(self) -> Any:
-        return self.master.admin
+        return Services(self.calls, self.master.admin, replace(self.network, is_for_clients=True), _close_nothing)
 
     def faults(self, number: int) -> Faults:
         """Return the switches of chunkserver 1, 2, …"""
@@ -248,7 +251,7 @@ class InProcessCluster:
             (address, path)
             for address, disk in sorted(self.disks.items())
             for path in disk.paths()
-            if path.startswith("groups/") and "/" in path.removeprefix("groups/")
+            if path.startswith("groups/") and path.count("/") == 3
         ]
 
     def damage(self, address: str, path: str, offset: int = 5_000) -> None:
@@ -262,9 +265,13 @@ async def _close_nothing() -> None:
 
 @asynccontextmanager
 async def in_process_cluster(
-    directory: Path, *, chunkservers: int = 3, chunk_size_bytes: int = CHUNK_SIZE, min_replicas: int = 2
+    directory: Path,
+    *,
+    chunkservers: int = 3,
+    chunk_size_bytes: int = CHUNK_SIZE,
+    timeouts: StallTimeouts = STALL_TIMEOUTS,
 ) -> AsyncIterator[InProcessCluster]:
-    policy = Policy("default", min(3, chunkservers), min_replicas, chunk_size_bytes, "server")
+    policy = Policy("default", 3, 2, chunk_size_bytes, "server")
     async with AsyncExitStack() as stack:
         clock = StoppedClock()
         store = await SqliteStore.open(str(directory / "metadata.db"), runner=InlineRunner())
@@ -276,7 +283,7 @@ async def in_process_cluster(
             address = f"cs-{number}.test:7071"
             disks[address] = disk = MemoryDisk(total_bytes=256 * MIB)
             chunk_store = await ChunkStore.open(disk, RANDOM, name=f"cs-{number}")
-            service = ChunkService(chunk_store, network, RealClock(), ChunkserverMetrics())
+            service = ChunkService(chunk_store, network, RealClock(), ChunkserverMetrics(), timeouts=timeouts)
             stack.push_async_callback(service.close)
             network.servers[address] = service
             network.faults[address] = Faults()
