@@ -118,7 +118,7 @@ RELAY_FRAMES_MAX = 4
 #: Chunks that a client writes at once; each holds its plaintext until it is durable.
 CHUNKS_IN_FLIGHT_WRITE = 3
 #: Chunks that a client fetches at once.
-CHUNKS_IN_FLIGHT_READ = 3
+CHUNKS_IN_FLIGHT_READ = 2
 #: Attempts to place one chunk before the write fails.
 CHUNK_WRITE_ATTEMPTS_MAX = 6
 #: Chunk ids that a client asks for at once: placements grow stale, but one call per chunk would cost a commit each.
