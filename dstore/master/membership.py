@@ -157,7 +157,7 @@ class Membership:
             phase = phase_of(now_s - self._started_s, reported=False)
             return ServerState(live.record, phase, None, live.heartbeat)
         age_s = max(0.0, now_s - live.seen_s)
-        return ServerState(live.record, phase_of(age_s, reported=True), age_s, live.heartbeat)
+        return ServerState(live.record, phase_of(age_s, reported=live.heartbeat is not None), age_s, live.heartbeat)
 
 
 def check_identity(identity: ServerIdentity, cluster_id: ClusterId) -> None:
