@@ -254,7 +254,7 @@ class InProcessCluster:
             if path.startswith("groups/") and path.count("/") == 3
         ]
 
-    def damage(self, address: str, path: str, offset: int = 5_000) -> None:
+    def damage(self, address: str, path: str, offset: int = 4_160) -> None:
         """Flip one bit of a stored file."""
         self.disks[address].content(path)[offset] ^= 1
 

@@ -15,6 +15,7 @@ from dstore.core.files import OpenedFile, RenameTicket
 from dstore.crypto.keys import Kek, Keyring
 
 DATA = pattern(4 * CHUNK_SIZE + 9)
+TAKE_OVER = "UPDATE chunks SET group_id = ?, sequence = ?, crc32c = ?, header = ? WHERE file_id = ?"
 
 
 async def put_two(cluster: InProcessCluster) -> tuple[int, int]:
@@ -91,7 +92,7 @@ class TestTheDatabase:
             "SELECT group_id, sequence, crc32c, header FROM chunks WHERE file_id = ? AND chunk_index = 2", b
         )
         await cluster.sql(
-            "UPDATE chunks SET group_id = ?, sequence = ?, crc32c = ?, header = ? WHERE file_id = ? AND chunk_index = 2",
+            f"{TAKE_OVER} AND chunk_index = 2",
             *row,
             a,
         )
@@ -104,7 +105,7 @@ class TestTheDatabase:
         [row] = await cluster.sql("SELECT group_id, sequence, crc32c, header FROM chunks WHERE chunk_index = 0")
         info = await client.put("/a", DATA)
         await cluster.sql(
-            "UPDATE chunks SET group_id = ?, sequence = ?, crc32c = ?, header = ? WHERE file_id = ? AND chunk_index = 0",
+            f"{TAKE_OVER} AND chunk_index = 0",
             *row,
             info.file_id,
         )
@@ -207,7 +208,7 @@ class TestKeys:
     async def test_a_wrong_key(self, cluster: InProcessCluster) -> None:
         await put_two(cluster)
         stranger = Keyring([Kek(RANDOM.token_bytes(32))])
-        with pytest.raises(WrongKey, match="Wrong key for /a: this keyring has .*, the file wants"):
+        with pytest.raises(WrongKey, match=r"Wrong key for /a: this keyring has .*, the file wants"):
             await cluster.client(keyring=stranger).get("/a")
         with pytest.raises(PermissionError):
             await cluster.client(keyring=stranger).rename("/a", "/c")
