@@ -3,8 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from dstore.cli.quantities import printable
+from dstore.core.sizes import format_size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 #: Takes the bytes done so far.
 Report = Callable[[int], None]
@@ -21,24 +26,37 @@ def transfer_progress(name: str, size_bytes: int | None, *, wanted: bool) -> Ite
         yield _ignore
         return
     try:
-        from rich import progress
-        from rich.console import Console
-        from rich.markup import escape
+        bar = _make_bar()
     except ModuleNotFoundError:
+        # Rich is only needed for this.
         yield _ignore
         return
-    bar = progress.Progress(
-        progress.TextColumn("{task.description}"),
+    with bar:
+        task = bar.add_task(printable(name), total=size_bytes)
+        yield lambda done_bytes: bar.update(task, completed=done_bytes)
+
+
+def _make_bar() -> "Progress":
+    from rich import progress
+    from rich.console import Console
+    from rich.text import Text
+
+    class RateColumn(progress.ProgressColumn):
+        """Bytes per second in the units of all other sizes."""
+
+        def render(self, task: progress.Task) -> Text:
+            return Text(f"{format_size(int(task.speed))}/s" if task.speed else "", style="progress.data.speed")
+
+    return progress.Progress(
+        # Names are text, not markup.
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
+        RateColumn(),
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    with bar:
-        task = bar.add_task(escape(printable(name)), total=size_bytes)
-        yield lambda done_bytes: bar.update(task, completed=done_bytes)
 
 
 def _ignore(done_bytes: int) -> None:
