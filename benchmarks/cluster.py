@@ -1,7 +1,6 @@
 """A dstore cluster for benchmarks: real processes on this machine, in a directory of their own."""
 
 import asyncio
-import importlib
 import json
 import os
 import random
@@ -12,7 +11,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+
+import dstore
 
 CHUNKSERVERS = 3
 #: What an acknowledged write of the cluster means; printed with every figure.
@@ -22,22 +22,6 @@ COMMAND_TIMEOUT_S = 60
 #: Below the ports that Linux hands out by itself, so that no outgoing connection sits on one.
 PORTS = range(15_000, 30_000)
 REPOSITORY = Path(__file__).parent.parent
-
-
-class Client(Protocol):
-    """The part of ``dstore.AsyncClient`` that is measured."""
-
-    async def put(self, path: str, data: bytes) -> object: ...
-
-    async def get(self, path: str) -> bytes: ...
-
-    async def put_file(self, local: Path, path: str) -> object: ...
-
-    async def get_file(self, path: str, local: Path) -> object: ...
-
-    async def remove(self, path: str) -> object: ...
-
-    async def close(self) -> None: ...
 
 
 class Cluster:
@@ -78,14 +62,10 @@ async def open_cluster(home: Path) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def open_client(endpoint: str, key_file: Path) -> AsyncIterator[Client]:
+async def open_client(endpoint: str, key_file: Path) -> AsyncIterator[dstore.AsyncClient]:
     """Connect as any program would, and close the client when the block is left."""
-    dstore: Any = importlib.import_module("dstore")
-    client: Client = await dstore.connect_async(endpoint, key_file=key_file)
-    try:
+    async with dstore.connect_async(endpoint, key_file=key_file) as client:
         yield client
-    finally:
-        await client.close()
 
 
 def run_dstore(home: Path, *arguments: str) -> str:

@@ -166,6 +166,21 @@ def check_room(directory: Path, wanted_bytes: int) -> None:
         )
 
 
+def touch_memory(directory: Path, size_bytes: int) -> None:
+    """Fill so much of a tmpfs and free it again, so that what comes next finds memory that is really there.
+
+    The host of a virtual machine takes back memory that was freed, within a minute; touching it again costs more than
+    all the rest of a write. Systems that keep what they wrote would pay for it, and those that rewrite would not.
+    """
+    if file_system(directory) != "tmpfs":
+        return
+    check_room(directory, size_bytes)
+    block = bytes(16 * MIB)
+    with tempfile.TemporaryFile(dir=directory) as file:
+        for _ in range(-(-size_bytes // len(block))):
+            file.write(block)
+
+
 def conditions(directory: Path, durability: str, **details: Cell) -> Conditions:
     """Return the conditions of a run with its data in ``directory``."""
     return Conditions(
