@@ -1,6 +1,7 @@
 """Runs the work of a command on an event loop, with a client of the cluster that the user named."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -58,7 +59,8 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
             result = function()
         except OSError as error:
             failure = error
-        if not loop.is_closed():
+        # The loop may have ended meanwhile, and then nobody waits for the result.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(deliver, result, failure)
 
     threading.Thread(target=call, daemon=True).start()
