@@ -20,7 +20,8 @@ class AdminClient:
     async def get_status(self) -> ClusterStatus:
         response = await self._call(self._stub.GetClusterStatus, v1.GetClusterStatusRequest())
         nodes = await self._call(self._stub.ListNodes, v1.ListNodesRequest())
-        return convert.status_from_proto(response, nodes.nodes)
+        with self._call.reading():
+            return convert.status_from_proto(response, nodes.nodes)
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
         request = v1.DescribeFileRequest(path=path, start_index=start_index, page_size=count)

@@ -1,11 +1,12 @@
 """One unary call: a deadline, and foreign failures translated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
-from dstore.core.errors import DeadlineExceeded, Unavailable
+from dstore.core.errors import DeadlineExceeded, Internal, InvalidRequest, Unavailable
 from dstore.core.limits import CALL_TIMEOUT_S
 from dstore.rpc import status
 
@@ -24,11 +25,35 @@ class Caller:
             DstoreError: what the server raised; ``Unavailable`` or ``DeadlineExceeded`` when it did not answer.
         """
         try:
-            return await method(request, timeout=self._timeout_s)
+            response = await method(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as failure:
             raise status.to_error(failure, address=self.address) from failure
         except grpc.aio.UsageError as failure:
             raise closed_error(self.address) from failure
+        if response is None:
+            # This is how grpc.aio returns an answer that cannot be decoded.
+            raise self._invalid_answer("it is no message of dstore")
+        return response
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Convert a response inside: values that dstore does not allow are the server's fault, not the caller's.
+
+        Raises:
+            Internal: reason ``ANSWER_INVALID``.
+        """
+        try:
+            yield
+        except InvalidRequest as error:
+            raise self._invalid_answer(error.message.rstrip(".")) from error
+
+    def _invalid_answer(self, why: str) -> Internal:
+        return Internal(
+            f"The answer of the server at {self.address} cannot be used: {why}. Check that the address is that of a "
+            "dstore server of this version.",
+            reason="ANSWER_INVALID",
+            metadata={"address": self.address},
+        )
 
     def stalled(self) -> DeadlineExceeded:
         """Return the error for a server that stopped answering."""

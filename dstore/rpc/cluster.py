@@ -19,7 +19,8 @@ class ClusterClient:
 
     async def register(self, identity: ServerIdentity) -> Registration:
         response = await self._call(self._stub.Register, convert.identity_to_proto(identity))
-        return convert.registration_from_proto(response)
+        with self._call.reading():
+            return convert.registration_from_proto(response)
 
     async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
         response = await self._call(self._stub.Heartbeat, convert.heartbeat_to_proto(heartbeat))

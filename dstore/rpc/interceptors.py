@@ -1,12 +1,14 @@
 """Turns whatever is raised below a servicer into its gRPC status."""
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from dstore.core.errors import DstoreError, Internal
+from dstore.core.errors import DstoreError, Internal, InvalidRequest
 from dstore.rpc import status
 
 _log = logging.getLogger(__name__)
@@ -16,7 +18,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Ends a call with the status of the ``DstoreError`` that its handler raised.
 
     Any other exception is a defect: the caller gets INTERNAL without its text, which might hold data; the log gets
-    the traceback.
+    the traceback. Requests are decoded here, because gRPC would take one that cannot be decoded for a defect.
     """
 
     async def intercept_service(
@@ -31,7 +33,28 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             "stream" if handler.response_streaming else "unary"
         )
         wrap = _streaming if handler.response_streaming else _unary
-        return handler._replace(**{kind: wrap(getattr(handler, kind))})
+        return handler._replace(request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler))})
+
+
+def _decoding(method: Callable[..., Any], handler: Any) -> Callable[..., Any]:
+    """Return ``method`` for requests as they come from the wire."""
+    deserialize = handler.request_deserializer
+    if deserialize is None:
+        return method
+    if handler.request_streaming:
+        return lambda requests, context: method((_decoded(deserialize, raw) async for raw in requests), context)
+    return lambda raw, context: method(_decoded(deserialize, raw), context)
+
+
+def _decoded(deserialize: Callable[[bytes], Any], raw: bytes) -> Any:
+    try:
+        return deserialize(raw)
+    except DecodeError as error:
+        raise InvalidRequest(
+            f"The request cannot be read: {error}. Texts must be UTF-8, and the message laid out as protos/dstore/v1 "
+            "says.",
+            reason="MESSAGE_INVALID",
+        ) from None
 
 
 def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -46,10 +69,15 @@ def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
     return wrapped
 
 
-def _streaming(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+def _streaming(method: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
     async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for response in method(request, context):
+            responses = method(request, context)
+            if inspect.isawaitable(responses):
+                # The stock health service writes by itself.
+                await responses
+                return
+            async for response in responses:
                 yield response
         except grpc.aio.AbortError:
             raise

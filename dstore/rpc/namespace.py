@@ -37,11 +37,12 @@ class NamespaceClient:
 
     async def get_cluster(self) -> ClusterInfo:
         response = await self._call(self._stub.GetCluster, v1.GetClusterRequest())
-        return ClusterInfo(
-            cluster_id=convert_groups.cluster_id_from_text(response.cluster_id),
-            policy=convert.policy_from_proto(response.policy),
-            version=response.version,
-        )
+        with self._call.reading():
+            return ClusterInfo(
+                cluster_id=convert_groups.cluster_id_from_text(response.cluster_id),
+                policy=convert.policy_from_proto(response.policy),
+                version=response.version,
+            )
 
     async def stat(self, path: str) -> FileInfo:
         response = await self._call(self._stub.Stat, v1.StatRequest(path=path))

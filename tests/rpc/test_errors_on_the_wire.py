@@ -1,5 +1,8 @@
 """Every error arrives as it was raised."""
 
+from typing import Any
+
+import grpc
 import pytest
 
 from dstore.core import errors
@@ -9,7 +12,7 @@ from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import ChunkWriter
 from dstore.rpc.channel import Connection
 from dstore.rpc.server import RpcServer
-from dstore.rpc.status import code_of
+from dstore.rpc.status import code_of, to_error
 
 CHUNK_ID = ChunkId(GroupId(1), 1)
 
@@ -106,3 +109,51 @@ async def test_a_closed_connection_says_so() -> None:
     finally:
         await server.stop(0)
     assert caught.value.reason == "CONNECTION_CLOSED"
+
+
+@pytest.mark.parametrize("method", ["StatChunk", "ReadChunk"])
+async def test_a_request_that_cannot_be_decoded_is_the_callers_mistake(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(errors.NotFound("x")))
+    address = await server.start()
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            call: Any = channel.unary_unary(f"/dstore.v1.ChunkService/{method}")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(b"\xff\xff")
+    finally:
+        await server.stop(0)
+    error = to_error(caught.value, address=address)
+    assert (type(error), error.reason) == (errors.InvalidRequest, "MESSAGE_INVALID")
+    assert caplog.text == ""
+
+
+class OneAnswer(grpc.GenericRpcHandler):
+    """Answers every call with the same bytes."""
+
+    def __init__(self, answer: bytes):
+        self.answer = answer
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        async def answer(request: bytes, context: object) -> bytes:
+            return self.answer
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff\xff", b"\x0a\x01x"], ids=["empty", "nonsense", "no uuid"])
+async def test_answers_that_dstore_does_not_give_are_the_servers_fault(answer: bytes) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((OneAnswer(answer),))
+    connection = Connection(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+    await server.start()
+    try:
+        for call in (connection.namespace.get_cluster, connection.admin.get_status):
+            with pytest.raises(errors.Internal) as caught:
+                await call()
+            assert caught.value.reason == "ANSWER_INVALID"
+            assert connection.address in caught.value.message
+    finally:
+        await connection.close()
+        await server.stop(0)

@@ -40,6 +40,15 @@ async def test_alive_at_once_ready_when_told_and_alive_while_stopping(server: tu
     assert await health_of(server[1], "liveness") == serving
 
 
+async def test_health_can_be_watched(server: tuple[RpcServer, str]) -> None:
+    async with grpc.aio.insecure_channel(server[1]) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await server[0].set_ready(ready=True)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def test_a_taken_port_is_refused_and_never_shared(server: tuple[RpcServer, str]) -> None:
     second = RpcServer(server[1])
     with pytest.raises(Unavailable) as caught:
