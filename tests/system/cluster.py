@@ -89,10 +89,14 @@ class LocalTestCluster:
         """Return the pid of one process; None when it does not run, which its lock file proves."""
         try:
             with (self.directory(name) / "LOCK").open("r") as lock_file:
+                pid = lock_file.read().strip()
+                # Only the lock of a live process is tried, so that no server finds it taken while it starts.
+                if not pid or not Path("/proc", pid).exists():
+                    return None
                 try:
                     fcntl.flock(lock_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return int(lock_file.read())
+                    return int(pid)
         except FileNotFoundError:
             pass
         return None
