@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from dstore.client.reader import FileReader
@@ -18,13 +19,13 @@ class _Window:
     """A range that is being fetched, or is there."""
 
     start: int
+    length: int
     buffer: bytearray
-    data: memoryview
     task: asyncio.Task[None]
 
     @property
     def end(self) -> int:
-        return self.start + len(self.data)
+        return self.start + self.length
 
 
 class ReadAhead:
@@ -36,10 +37,10 @@ class ReadAhead:
     def __init__(self, reader: FileReader) -> None:
         self._reader = reader
         self._windows: deque[_Window] = deque()
+        self._spare_buffers: list[bytearray] = []
         self._next_offset = 0
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
-        self._windows_max = 1
-        self._spare: list[bytearray] = []
+        self._windows_max = 0
 
     async def read_into(self, offset: int, out: memoryview) -> None:
         """Fill ``out``; the range must lie within the file.
@@ -47,58 +48,69 @@ class ReadAhead:
         Raises:
             DstoreError: as ``FileReader.read_into``.
         """
-        if offset != self._next_offset:
+        if offset == self._next_offset:
+            self._windows_max = min(self._windows_max + 1, CHUNKS_IN_FLIGHT_READ)
+        else:
             await self.stop()
-        position, filled = offset, 0
-        while filled < len(out):
-            window = self._covering(position)
+        end = offset + len(out)
+        position = offset
+        while position < end:
+            window = self._windows[0] if self._windows else None
             if window is None:
-                # What no window covers is fetched as one range, with several chunks in flight.
-                await self._reader.read_into(position, out[filled:])
-                position, filled = offset + len(out), len(out)
+                # What no window covers is fetched straight into place, and what follows it at the same time.
+                self._fill(end)
+                await self._guard(self._reader.read_into(position, out[position - offset :]))
                 break
-            await self._wait(window)
+            await self._guard(asyncio.shield(window.task))
             begin = position - window.start
-            size = min(len(window.data) - begin, len(out) - filled)
-            out[filled : filled + size] = window.data[begin : begin + size]
-            position, filled = position + size, filled + size
-        self._next_offset = position
-        self._fill()
+            size = min(window.length - begin, end - position)
+            out[position - offset : position - offset + size] = memoryview(window.buffer)[begin : begin + size]
+            position += size
+            if position == window.end:
+                self._spare_buffers.append(self._windows.popleft().buffer)
+                self._fill(position)
+        self._next_offset = end
+        self._fill(end)
 
     async def stop(self) -> None:
-        """Give up what is on its way, and start small again."""
+        """Give up what is on its way; the next read that follows another starts small again."""
         windows, self._windows = self._windows, deque()
         for window in windows:
             window.task.cancel()
         await asyncio.gather(*(window.task for window in windows), return_exceptions=True)
+        self._spare_buffers.clear()
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
-        self._windows_max = 1
+        self._windows_max = 0
 
-    def _covering(self, position: int) -> _Window | None:
-        while self._windows and self._windows[0].end <= position:
-            used = self._windows.popleft().buffer
-            # Memory that was touched before is several times faster to fill than fresh memory.
-            if len(used) == READ_AHEAD_SIZE_BYTES_MAX:
-                self._spare.append(used)
-        return self._windows[0] if self._windows and self._windows[0].start <= position else None
-
-    async def _wait(self, window: _Window) -> None:
+    async def _guard(self, step: Awaitable[None]) -> None:
         try:
-            await asyncio.shield(window.task)
+            await step
         except BaseException:
             await self.stop()
             raise
 
-    def _fill(self) -> None:
-        """Start windows behind those that are there."""
-        start = self._windows[-1].end if self._windows else self._next_offset
+    def _fill(self, start: int) -> None:
+        """Start windows behind those that are there, or at ``start`` if there are none."""
+        if self._windows:
+            start = self._windows[-1].end
         while len(self._windows) < self._windows_max and start < self._reader.size_bytes:
-            end = start + self._window_size_bytes
-            end = min(end - end % SEGMENT_SIZE_BYTES, self._reader.size_bytes)
-            buffer = self._spare.pop() if self._spare else bytearray(self._window_size_bytes)
-            data = memoryview(buffer)[: end - start]
-            task = asyncio.create_task(self._reader.read_into(start, data))
-            self._windows.append(_Window(start, buffer, data, task))
+            end = self._window_end(start)
+            buffer = self._take_buffer(end - start)
+            work = self._reader.read_into(start, memoryview(buffer)[: end - start])
+            self._windows.append(_Window(start, end - start, buffer, asyncio.create_task(work)))
             self._window_size_bytes = min(2 * self._window_size_bytes, READ_AHEAD_SIZE_BYTES_MAX)
             start = end
-        self._windows_max = min(self._windows_max + 1, CHUNKS_IN_FLIGHT_READ)
+
+    def _window_end(self, start: int) -> int:
+        """Return where a window from ``start`` ends: with a segment, and with its chunk, so that it is one stream."""
+        chunk_size_bytes = self._reader.file.manifest.chunk_size_bytes
+        end = start + self._window_size_bytes
+        chunk_end = start - start % chunk_size_bytes + chunk_size_bytes
+        return min(end - end % SEGMENT_SIZE_BYTES, chunk_end, self._reader.size_bytes)
+
+    def _take_buffer(self, size: int) -> bytearray:
+        while self._spare_buffers:
+            buffer = self._spare_buffers.pop()
+            if len(buffer) >= size:
+                return buffer
+        return bytearray(size)
