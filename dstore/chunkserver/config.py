@@ -7,8 +7,6 @@ from pathlib import Path
 from dstore.core.errors import InvalidRequest
 from dstore.core.limits import SERVER_NAME_SIZE_MAX
 
-LISTEN_DEFAULT = "127.0.0.1:0"
-
 _NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{SERVER_NAME_SIZE_MAX}}}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 

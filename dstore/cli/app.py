@@ -19,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ``arguments`` are those of the process unless given.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # gRPC tells people about every connection that ends; it is read when gRPC is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding cannot show must not end a command half-way.
         if hasattr(stream, "reconfigure"):

@@ -17,13 +17,17 @@ def run_master(
     chunk_size: str,
     failure_domain: str,
     log_level: str,
-) -> int:
-    """Serve until SIGTERM or SIGINT."""
-    check_server_extra()
-    from dstore.master.__main__ import run
-    from dstore.master.config import MasterConfig
+) -> None:
+    """Serve until SIGTERM or SIGINT.
 
-    return run(
+    Raises:
+        DstoreError: the server cannot start or go on.
+    """
+    check_server_extra()
+    from dstore.master.config import MasterConfig
+    from dstore.master.process import run
+
+    run(
         MasterConfig(
             directory=directory.absolute(),
             listen=listen,
@@ -48,13 +52,17 @@ def run_chunkserver(
     host_label: str | None,
     rack: str,
     log_level: str,
-) -> int:
-    """Serve until SIGTERM or SIGINT."""
-    check_server_extra()
-    from dstore.chunkserver.__main__ import run
-    from dstore.chunkserver.config import ChunkserverConfig
+) -> None:
+    """Serve until SIGTERM or SIGINT.
 
-    return run(
+    Raises:
+        DstoreError: the server cannot start or go on.
+    """
+    check_server_extra()
+    from dstore.chunkserver.config import ChunkserverConfig
+    from dstore.chunkserver.process import run
+
+    run(
         ChunkserverConfig(
             directory=directory.absolute(),
             listen=listen,

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dstore.cli.arguments import Parser, add_command, add_group
+from dstore.cli.exit_codes import ExitCode
 
 _DESCRIPTION = "In the foreground, until SIGTERM. Prints one line of JSON when it is ready, and logs to stderr."
 
@@ -54,7 +55,7 @@ def _add_server_options(parser: Parser, listen: str, http_listen: str) -> None:
 def _run_master(given: argparse.Namespace) -> int:
     from dstore.cli import server_actions
 
-    return server_actions.run_master(
+    server_actions.run_master(
         directory=given.directory,
         listen=given.listen,
         http_listen=given.http_listen,
@@ -64,12 +65,13 @@ def _run_master(given: argparse.Namespace) -> int:
         failure_domain=given.failure_domain,
         log_level=given.log_level,
     )
+    return ExitCode.OK
 
 
 def _run_chunkserver(given: argparse.Namespace) -> int:
     from dstore.cli import server_actions
 
-    return server_actions.run_chunkserver(
+    server_actions.run_chunkserver(
         directory=given.directory,
         listen=given.listen,
         advertise=given.advertise,
@@ -80,3 +82,4 @@ def _run_chunkserver(given: argparse.Namespace) -> int:
         rack=given.rack,
         log_level=given.log_level,
     )
+    return ExitCode.OK

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from dstore.core.errors import DstoreError
-
 _INTERRUPTED_EXIT_CODE = 130
 
 #: glibc's mallopt parameters (malloc.h) with the values for a process that moves frames of 1 MiB: serve them from one
@@ -40,21 +38,18 @@ def _tune_allocator() -> None:
             mallopt(parameter, value)
 
 
-def run_server(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
-    """Run ``main`` on an event loop until it returns; return the exit code.
+def run_server(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run ``main`` on an event loop until it returns.
 
-    ``main`` gets an event that is set by SIGTERM or SIGINT; a second signal ends the process at once. A
-    ``DstoreError`` that leaves ``main`` is printed as a sentence and gives exit code 1.
+    ``main`` gets an event that is set by SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Raises:
+        DstoreError: as ``main``.
     """
     # A core dump would write whatever is in memory to a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _tune_allocator()
-    try:
-        uvloop.run(_run_until_stopped(main))
-    except DstoreError as error:
-        print(f"error: {error} [{error.reason}]", file=sys.stderr, flush=True)  # noqa: T201 - the process' last word
-        return 1
-    return 0
+    uvloop.run(_run_until_stopped(main))
 
 
 async def _run_until_stopped(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

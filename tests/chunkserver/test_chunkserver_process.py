@@ -8,57 +8,56 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dstore.chunkserver.__main__ import parse_config
 from dstore.chunkserver.config import ChunkserverConfig
 from dstore.core.errors import InvalidRequest
 
-MINIMUM = ["--dir", "/d", "--master", "127.0.0.1:7170", "--name", "cs-1"]
-
-
-def test_defaults_of_the_command_line() -> None:
-    assert parse_config(MINIMUM, host_name="host-1") == ChunkserverConfig(
-        directory=Path("/d"),
-        listen="127.0.0.1:0",
-        advertise=None,
-        http_listen="127.0.0.1:0",
-        master="127.0.0.1:7170",
-        name="cs-1",
-        host="host-1",
-        rack="",
-        log_level="info",
-    )
+CONFIG = ChunkserverConfig(
+    directory=Path("/d"),
+    listen="127.0.0.1:0",
+    advertise=None,
+    http_listen="127.0.0.1:0",
+    master="127.0.0.1:7170",
+    name="cs-1",
+    host="host-1",
+    rack="",
+    log_level="info",
+)
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"),
+    ("field", "flag", "value"),
     [
-        ("--name", ""),
-        ("--name", "a" * 65),
-        ("--name", "cs 1"),
-        ("--listen", "127.0.0.1"),
-        ("--listen", "127.0.0.1:65536"),
-        ("--listen", ":7171"),
-        ("--master", "127.0.0.1:port"),
-        ("--advertise", "cs-1"),
-        ("--advertise", ""),
-        ("--http-listen", "7171"),
+        ("name", "--name", ""),
+        ("name", "--name", "a" * 65),
+        ("name", "--name", "cs 1"),
+        ("listen", "--listen", "127.0.0.1"),
+        ("listen", "--listen", "127.0.0.1:65536"),
+        ("listen", "--listen", ":7171"),
+        ("master", "--master", "127.0.0.1:port"),
+        ("advertise", "--advertise", "cs-1"),
+        ("advertise", "--advertise", ""),
+        ("http_listen", "--http-listen", "7171"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(flag: str, value: str) -> None:
-    config = parse_config([*MINIMUM, f"{flag}={value}"], host_name="host-1")
+def test_what_cannot_work_is_refused_by_name(field: str, flag: str, value: str) -> None:
+    CONFIG.check()
+    changes: dict[str, Any] = {field: value}
     with pytest.raises(InvalidRequest, match=flag):
-        config.check()
+        replace(CONFIG, **changes).check()
 
 
 @contextmanager
 def running(directory: Path, name: str = "cs-1") -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "dstore.chunkserver", "--dir", str(directory), "--name", name]
+    command = [sys.executable, "-m", "dstore", "chunkserver", "run", "--dir", str(directory), "--name", name]
+    ports = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
     process = subprocess.Popen(
-        [*command, "--master", "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *ports, "--master", "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process
@@ -92,7 +91,7 @@ def test_one_process_from_start_to_end(tmp_path: Path) -> None:
 
         with running(directory) as second:
             _, errors = second.communicate(timeout=30)
-            assert second.returncode == 1
+            assert second.returncode == 69
             assert f"pid {process.pid}" in errors
             assert "DIRECTORY_LOCKED" in errors
 

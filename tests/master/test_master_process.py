@@ -13,9 +13,9 @@ from master_harness import FakeClock, MasterHarness
 from dstore.core import errors
 from dstore.core.files import Policy
 from dstore.core.limits import INTENT_LEASE_DURATION_S
-from dstore.master.__main__ import DATABASE_NAME, _serve_locked, main
 from dstore.master.config import MasterConfig
 from dstore.master.metrics import MeasuredStore, Metrics
+from dstore.master.process import DATABASE_NAME, serve
 from dstore.master.store.base import Transaction
 from dstore.rpc.channel import Connection
 
@@ -36,7 +36,7 @@ class Running:
 
     def __init__(self, config: MasterConfig) -> None:
         self._stopping = asyncio.Event()
-        self.task = asyncio.create_task(_serve_locked(config, self._stopping))
+        self.task = asyncio.create_task(serve(config, self._stopping))
         self.line: dict[str, str] = {}
 
     async def ready(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +76,7 @@ async def test_start_serve_stop_and_start_again(tmp_path: Path, capsys: pytest.C
     assert "dstore_metadata_commit_duration_seconds_count" in metrics
     assert '"store": "ok"' in await asyncio.to_thread(fetch, first.line["http_address"], "/readyz")
     with pytest.raises(errors.NotReady, match="Another process") as caught:
-        await _serve_locked(config, asyncio.Event())
+        await serve(config, asyncio.Event())
     assert caught.value.reason == "DIRECTORY_LOCKED"
     await first.stop()
     # The policy was fixed when the cluster was made.
@@ -97,7 +97,7 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path, capsys: pytest.Capt
         replace(other, http_listen=first.line["http_address"]),
     ):
         with pytest.raises(errors.Unavailable) as caught:
-            await _serve_locked(config, asyncio.Event())
+            await serve(config, asyncio.Event())
         assert caught.value.reason == "ADDRESS_IN_USE"
     await first.stop()
 
@@ -106,14 +106,14 @@ async def test_a_directory_that_cannot_be_used_is_a_clear_error(tmp_path: Path) 
     (tmp_path / "file").write_text("in the way")
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(errors.NotReady) as caught:
-            await _serve_locked(replace(CONFIG, directory=directory), asyncio.Event())
+            await serve(replace(CONFIG, directory=directory), asyncio.Event())
         assert caught.value.reason == "DIRECTORY_UNUSABLE"
 
 
 async def test_a_damaged_database_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / DATABASE_NAME).write_bytes(b"damaged" * 1000)
     with pytest.raises(errors.Unavailable) as caught:
-        await _serve_locked(replace(CONFIG, directory=tmp_path), asyncio.Event())
+        await serve(replace(CONFIG, directory=tmp_path), asyncio.Event())
     assert caught.value.reason == "STORE_FAILED"
 
 
@@ -165,14 +165,6 @@ def test_policies_that_cannot_be_used(changes: dict[str, int]) -> None:
 @pytest.mark.parametrize("changes", [{"replicas": 8, "min_replicas": 8}, {"chunk_size_bytes": 64 << 20}])
 def test_policies_at_the_bounds(changes: dict[str, int]) -> None:
     replace(CONFIG, **changes).policy()  # type: ignore[arg-type]
-
-
-def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.argv", ["dstore.master", "--help"])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 0
-    assert "--failure-domain" in capsys.readouterr().out
 
 
 async def test_metrics_follow_the_status(cluster: MasterHarness) -> None:

@@ -1,6 +1,5 @@
-"""The master as a process: ``python -m dstore.master --help``."""
+"""The master as a process: joins the parts, starts them in order, stops them in reverse."""
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -10,8 +9,8 @@ from pathlib import Path
 
 from dstore import __version__
 from dstore.core.errors import NotReady
-from dstore.core.limits import CHUNK_SIZE_BYTES_DEFAULT, MIN_REPLICAS_DEFAULT, REPLICAS_DEFAULT, STOP_GRACE_S
-from dstore.master.config import FAILURE_DOMAINS, MasterConfig
+from dstore.core.limits import STOP_GRACE_S
+from dstore.master.config import MasterConfig
 from dstore.master.master import Master, open_master
 from dstore.master.metrics import MeasuredStore, Metrics
 from dstore.master.store.runner import ThreadRunner
@@ -26,43 +25,22 @@ from dstore.system.side_port import Readiness, SidePort
 DATABASE_NAME = "metadata.db"
 
 
-def run(config: MasterConfig) -> int:
-    """Run a master until it is told to stop; return the exit code."""
+def run(config: MasterConfig) -> None:
+    """Run a master until it is told to stop.
+
+    Raises:
+        DstoreError: it cannot start, or its store failed.
+    """
     setup_logging(config.log_level)
-    return run_server(lambda stopping: _serve_locked(config, stopping))
+    run_server(lambda stopping: serve(config, stopping))
 
 
-def main() -> int:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m dstore.master", description="Runs the master of a dstore cluster.")
-    parser.add_argument("--dir", type=Path, required=True, help="directory of the metadata; made when missing")
-    parser.add_argument("--listen", default="127.0.0.1:7600", help="host:port of the services")
-    parser.add_argument("--http-listen", default="127.0.0.1:7601", help="host:port of metrics and probes")
-    parser.add_argument("--replicas", type=int, default=REPLICAS_DEFAULT, help="copies of each chunk (new cluster)")
-    parser.add_argument(
-        "--min-replicas", type=int, default=MIN_REPLICAS_DEFAULT, help="durable copies before a write is acknowledged"
-    )
-    parser.add_argument(
-        "--chunk-size", type=int, default=CHUNK_SIZE_BYTES_DEFAULT, help="plaintext bytes of a chunk (new cluster)"
-    )
-    parser.add_argument("--failure-domain", choices=FAILURE_DOMAINS, default="server", help="(new cluster)")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
-    arguments = parser.parse_args()
-    return run(
-        MasterConfig(
-            directory=arguments.dir,
-            listen=arguments.listen,
-            http_listen=arguments.http_listen,
-            replicas=arguments.replicas,
-            min_replicas=arguments.min_replicas,
-            chunk_size_bytes=arguments.chunk_size,
-            failure_domain=arguments.failure_domain,
-            log_level=arguments.log_level,
-        )
-    )
+async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
+    """Serve until ``stopping`` is set.
 
-
-async def _serve_locked(config: MasterConfig, stopping: asyncio.Event) -> None:
+    Raises:
+        DstoreError: as ``run``.
+    """
     policy = config.policy()
     lock = DirectoryLock(_make_directory(config.directory), what="master")
     lock.acquire()
@@ -143,7 +121,3 @@ def _announce(address: str, http_address: str) -> None:
     line = {"event": "ready", "role": "master", "address": address, "http_address": http_address, "pid": os.getpid()}
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,19 +1,16 @@
 """Runs a chunkserver: ``python -m dstore.chunkserver --dir DIRECTORY --master HOST:PORT --name NAME``."""
 
-import argparse
 import asyncio
 import contextlib
 import json
 import logging
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine
 
 from dstore import __version__
 from dstore.chunkserver.chunkstore import ChunkStore
-from dstore.chunkserver.config import LISTEN_DEFAULT, ChunkserverConfig
+from dstore.chunkserver.config import ChunkserverConfig
 from dstore.chunkserver.disk import LocalDisk
 from dstore.chunkserver.heartbeat import Membership
 from dstore.chunkserver.metrics import ChunkserverMetrics
@@ -32,10 +29,14 @@ from dstore.system.side_port import Readiness, SidePort
 _log = logging.getLogger("dstore.chunkserver")
 
 
-def run(config: ChunkserverConfig) -> int:
-    """Run until SIGTERM or SIGINT, or until the master refuses this server; return the exit code."""
+def run(config: ChunkserverConfig) -> None:
+    """Run until SIGTERM or SIGINT, or until the master refuses this server.
+
+    Raises:
+        DstoreError: it cannot start, or the master refuses it.
+    """
     setup_logging(config.log_level)
-    return run_server(lambda stopping: _Process(config).run(stopping))
+    run_server(lambda stopping: _Process(config).run(stopping))
 
 
 class _Process:
@@ -167,38 +168,3 @@ def _print_ready(address: str, http_address: str) -> None:
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-
-
-def parse_config(arguments: Sequence[str], *, host_name: str) -> ChunkserverConfig:
-    """Return the settings on the command line; prints help or usage and exits where argparse does."""
-    parser = argparse.ArgumentParser(prog="python -m dstore.chunkserver", description="Run a chunkserver.")
-    parser.add_argument("--dir", type=Path, required=True, help="directory for chunks; one process at a time")
-    parser.add_argument("--master", required=True, metavar="HOST:PORT", help="the master's gRPC address")
-    parser.add_argument("--name", required=True, help="name for people, unique in the cluster: cs-1")
-    parser.add_argument("--listen", default=LISTEN_DEFAULT, metavar="HOST:PORT", help="default %(default)s")
-    parser.add_argument("--advertise", metavar="HOST:PORT", help="how others reach it (default: the bound address)")
-    parser.add_argument(
-        "--http-listen", default=LISTEN_DEFAULT, metavar="HOST:PORT", help="metrics and probes; default %(default)s"
-    )
-    parser.add_argument("--host", default=host_name, help="label of the machine (default: %(default)s)")
-    parser.add_argument("--rack", default="", help="label of the rack")
-    parser.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default %(default)s"
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    options = parser.parse_args(arguments)
-    return ChunkserverConfig(
-        directory=options.dir,
-        listen=options.listen,
-        advertise=options.advertise,
-        http_listen=options.http_listen,
-        master=options.master,
-        name=options.name,
-        host=options.host,
-        rack=options.rack,
-        log_level=options.log_level,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(run(parse_config(sys.argv[1:], host_name=socket.gethostname())))
