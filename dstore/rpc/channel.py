@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from dstore.core.limits import MESSAGE_SIZE_BYTES_MAX
+from dstore.core.limits import KIB, MESSAGE_SIZE_BYTES_MAX
 from dstore.rpc.admin import AdminClient
 from dstore.rpc.call import Caller
 from dstore.rpc.chunks import ChunksClient
@@ -17,10 +17,15 @@ KEEPALIVE_INTERVAL_MS = 20_000
 KEEPALIVE_TIMEOUT_MS = 10_000
 RECONNECT_BACKOFF_MS = 100
 RECONNECT_BACKOFF_MAX_MS = 1_000
+#: An error travels in the trailers: its message twice, once of them percent-encoded, and metadata with up to two whole
+#: paths. gRPC's own limit of 8 KiB would turn the errors of long paths into RESOURCE_EXHAUSTED.
+METADATA_SIZE_BYTES_MAX = 64 * KIB
 
 _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_SIZE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_SIZE_BYTES_MAX),
+    ("grpc.max_metadata_size", METADATA_SIZE_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", METADATA_SIZE_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_INTERVAL_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     # Only the caller knows what may be repeated.

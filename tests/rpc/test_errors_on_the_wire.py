@@ -10,6 +10,7 @@ from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteHeader
 from dstore.core.errors import ALL_ERRORS, DstoreError
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import ChunkWriter
+from dstore.core.limits import PATH_SIZE_BYTES_MAX
 from dstore.rpc.channel import Connection
 from dstore.rpc.server import RpcServer
 from dstore.rpc.status import code_of, to_error
@@ -53,6 +54,24 @@ async def test_class_reason_message_and_metadata_survive(kind: type[DstoreError]
     arrived = caught.value
     assert type(arrived) is kind
     assert (arrived.reason, arrived.message, arrived.metadata) == (raised.reason, raised.message, raised.metadata)
+
+
+@pytest.mark.parametrize("character", ["a", "é", "漢", "😀", "\n"])
+async def test_errors_about_the_longest_paths_arrive(character: str) -> None:
+    path = "/" + character * ((PATH_SIZE_BYTES_MAX - 1) // len(character.encode()))
+    raised = errors.NotFound(f"There is no {path}.", metadata={"source": path, "target": path})
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(raised))
+    connection = Connection(await server.start())
+    try:
+        # Between two limits, gRPC refuses trailers at random.
+        for _ in range(5):
+            with pytest.raises(errors.NotFound) as caught:
+                await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await connection.close()
+        await server.stop(0)
+    assert caught.value.metadata == raised.metadata
+    assert raised.message.startswith(caught.value.message)
 
 
 async def test_a_defect_is_reported_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
