@@ -57,6 +57,8 @@ class SqliteHighWaterFile:
         """
         try:
             row = self._open().execute("SELECT version FROM seen WHERE key = ?", (key,)).fetchone()
+        except DstoreError:
+            raise
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from error
         return None if row is None else int(row[0])
@@ -71,6 +73,8 @@ class SqliteHighWaterFile:
             connection = self._open()
             with connection:
                 connection.executemany(statement, versions.items())
+        except DstoreError:
+            raise
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from error
 
@@ -83,7 +87,7 @@ class SqliteHighWaterFile:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S)
+            connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
             try:
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("PRAGMA synchronous = OFF")
@@ -204,7 +208,12 @@ class HighWaterMarks:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         assert self._thread is not None
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        except RuntimeError:
+            # The interpreter is ending: its thread pools have ended already, so nothing else uses the file.
+            return work(*arguments)
+        return await future
 
 
 def _key(cluster_id: ClusterId, parent_id: FileId, name: str) -> bytes:
