@@ -1,11 +1,12 @@
 """The reasons why a cluster is not well, each with the command that helps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dstore.core.errors import DstoreError
 from dstore.core.files import Policy
 from dstore.core.groups import ServerPhase
+from dstore.core.ids import ServerId
 from dstore.core.limits import FILL_PLACEMENT_MAX, FILL_WRITE_MAX
 from dstore.core.status import Health, HealthCheck
 from dstore.master.membership import ServerState
@@ -17,10 +18,15 @@ _NAMED_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Chunks that lack copies."""
+    """Chunks that lack copies.
+
+    Attributes:
+        lacking: by server, how many chunks it reports fewer than it has to hold.
+    """
 
     under_replicated: int
     unavailable: int
+    lacking: Mapping[ServerId, int]
 
 
 def find_checks(
@@ -118,17 +124,31 @@ def _about_chunks(policy: Policy, servers: Sequence[ServerState], losses: Losses
                 hint,
             )
         )
-    for state in servers[:_NAMED_MAX]:
-        corrupt = state.heartbeat.corrupt_chunk_count if state.heartbeat is not None else 0
-        if corrupt:
-            checks.append(
-                _warn(
-                    "CHUNKS_CORRUPT",
-                    f"{state.record.name} holds {corrupt} chunks that failed their checks; other copies are read.",
-                    "dstore status --json",
-                )
+    corrupt = [state for state in servers if state.heartbeat is not None and state.heartbeat.corrupt_chunk_count]
+    for state in corrupt[:_NAMED_MAX]:
+        assert state.heartbeat is not None
+        count = state.heartbeat.corrupt_chunk_count
+        checks.append(
+            _warn(
+                "CHUNKS_CORRUPT",
+                f"{state.record.name} holds {count} chunks that failed their checks; other copies are read.",
+                "dstore status --json",
             )
-    return checks
+        )
+    return checks + _about_lost_files(servers, losses)
+
+
+def _about_lost_files(servers: Sequence[ServerState], losses: Losses) -> list[HealthCheck]:
+    troubled = [state for state in servers if state.record.server_id in losses.lacking]
+    return [
+        _warn(
+            "CHUNKS_LACKING",
+            f"{state.record.name} reports {losses.lacking[state.record.server_id]} chunks fewer than it acknowledged; "
+            "was its directory emptied, or replaced by an old copy?",
+            "dstore status --json",
+        )
+        for state in troubled[:_NAMED_MAX]
+    ]
 
 
 def _about_writing(policy: Policy, servers: Sequence[ServerState], refusal: DstoreError | None) -> list[HealthCheck]:

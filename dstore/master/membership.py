@@ -10,7 +10,7 @@ server that has not reported yet counts as SUSPECT until it does, or until it sh
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dstore.core.errors import AlreadyExists, InvalidRequest, LimitExceeded, NotFound, NotReady
 from dstore.core.groups import Capacity, Heartbeat, Replica, ServerIdentity, ServerLabels, ServerPhase
@@ -40,12 +40,19 @@ class ServerRecord:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """A chunkserver at one moment; ``age_s`` since the last beat, None when there was none since the start."""
+    """A chunkserver at one moment.
+
+    Attributes:
+        age_s: since the last beat; None when there was none since the start.
+        heartbeat: the last one of the present run of its process.
+        counted_after_s: what the heartbeat reports was counted after this moment; None when that is not known.
+    """
 
     record: ServerRecord
     phase: ServerPhase
     age_s: float | None
     heartbeat: Heartbeat | None
+    counted_after_s: float | None = None
 
     @property
     def capacity(self) -> Capacity:
@@ -68,6 +75,7 @@ class _Live:
     record: ServerRecord
     seen_s: float | None = None
     heartbeat: Heartbeat | None = None
+    counted_after_s: float | None = None
 
 
 def phase_of(age_s: float, *, reported: bool) -> ServerPhase:
@@ -124,10 +132,15 @@ class Membership:
             )
 
     def joined(self, record: ServerRecord, now_s: float) -> None:
-        """Take note of a server whose row is stored; joining counts as a beat."""
+        """Take note of a server whose row is stored; joining counts as a beat.
+
+        What another run of its process reported says nothing about this one: its disk may be another.
+        """
         known = self._servers.get(record.server_id)
-        heartbeat = known.heartbeat if known is not None else None
-        self._servers[record.server_id] = _Live(record, now_s, heartbeat)
+        if known is not None and known.record.boot_id == record.boot_id:
+            self._servers[record.server_id] = replace(known, record=record, seen_s=now_s)
+        else:
+            self._servers[record.server_id] = _Live(record, now_s)
 
     def heard(self, heartbeat: Heartbeat, now_s: float) -> None:
         """Take note of a heartbeat.
@@ -149,6 +162,8 @@ class Membership:
                 reason="SERVER_REPLACED",
                 metadata={"server_id": heartbeat.server_id},
             )
+        # A server reports again only after its last call was answered.
+        live.counted_after_s = live.seen_s
         live.seen_s = now_s
         live.heartbeat = heartbeat
 
@@ -157,7 +172,8 @@ class Membership:
             phase = phase_of(now_s - self._started_s, reported=False)
             return ServerState(live.record, phase, None, live.heartbeat)
         age_s = max(0.0, now_s - live.seen_s)
-        return ServerState(live.record, phase_of(age_s, reported=live.heartbeat is not None), age_s, live.heartbeat)
+        phase = phase_of(age_s, reported=live.heartbeat is not None)
+        return ServerState(live.record, phase, age_s, live.heartbeat, live.counted_after_s)
 
 
 def check_identity(identity: ServerIdentity, cluster_id: ClusterId) -> None:

@@ -3,6 +3,7 @@
 HEALTH_OK is never said while a server that has joined is not up, or a chunk has fewer copies than the policy wants.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,25 +58,44 @@ def read_facts(tx: Transaction, groups: GroupMap, alive: frozenset[ServerId]) ->
     )
 
 
+def expected_chunks(facts: Facts, groups: GroupMap) -> dict[ServerId, int]:
+    """Return how many chunks of committed files each server has to hold."""
+    expected: Counter[ServerId] = Counter()
+    for counts in facts.groups:
+        group = groups.by_id.get(counts.group_id)
+        for member in group.members if group is not None else ():
+            expected[member] += counts.chunk_count
+    expected.subtract(facts.missing_of_server)
+    return dict(expected)
+
+
 def build_status(
     cluster: ClusterRecord,
     facts: Facts,
     groups: GroupMap,
     states: Mapping[ServerId, ServerState],
     *,
+    lacking: Mapping[ServerId, int],
     version: str,
     writes_in_progress: int,
     refusal: DstoreError | None,
 ) -> ClusterStatus:
-    """Return the status. ``refusal`` is why a chunk could not be placed now; None when it could."""
+    """Return the status.
+
+    Args:
+        lacking: how many chunks servers hold fewer than they should, beyond the missing replicas that are recorded.
+        refusal: why a chunk could not be placed now; None when it could.
+    """
     policy = cluster.policy
     servers = sorted(states.values(), key=lambda state: state.record.name)
     up = [state for state in servers if state.phase is ServerPhase.UP]
     under, unavailable = _count_losses(facts, groups, states, policy)
-    losses = Losses(under_replicated=under, unavailable=unavailable)
+    chunk_count = sum(group.chunk_count for group in facts.groups)
+    # Which chunks are lacking is not known; some may be counted already.
+    under = min(chunk_count, under + sum(lacking.values()))
+    losses = Losses(under_replicated=under, unavailable=unavailable, lacking=lacking)
     checks = find_checks(policy, servers, losses, refusal)
     health = _worst(tuple(check.severity for check in checks))
-    chunk_count = sum(group.chunk_count for group in facts.groups)
     return ClusterStatus(
         health=health,
         summary=summarize(policy, checks, up_count=len(up), server_count=len(servers), chunk_count=chunk_count),
@@ -99,7 +119,7 @@ def build_status(
             total_bytes=sum(state.capacity.total_bytes for state in up),
             used_bytes=sum(state.capacity.used_bytes for state in up),
         ),
-        servers=tuple(_describe(state, facts, groups) for state in servers),
+        servers=tuple(_describe(state, facts, groups, lacking) for state in servers),
     )
 
 
@@ -144,7 +164,7 @@ def _stored_bytes(facts: Facts, groups: GroupMap) -> int:
     )
 
 
-def _describe(state: ServerState, facts: Facts, groups: GroupMap) -> ServerStatus:
+def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mapping[ServerId, int]) -> ServerStatus:
     record = state.record
     epochs = groups.of_server(record.server_id)
     return ServerStatus(
@@ -159,7 +179,7 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap) -> ServerStatu
         chunk_count=state.heartbeat.chunk_count if state.heartbeat is not None else 0,
         group_count=len(epochs),
         lead_count=sum(groups.by_id[epoch.group_id].members[0] == record.server_id for epoch in epochs),
-        missing_chunk_count=facts.missing_of_server.get(record.server_id, 0),
+        missing_chunk_count=facts.missing_of_server.get(record.server_id, 0) + lacking.get(record.server_id, 0),
         version=record.version,
     )
 

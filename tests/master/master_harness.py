@@ -128,11 +128,17 @@ class MasterHarness:
             self._down.discard(number)
             await self.beat(number)
 
-    async def beat(self, *numbers: int, corrupt: int = 0) -> None:
-        """Send heartbeats of these servers; of all that are not stopped when none is named."""
+    async def beat(self, *numbers: int, corrupt: int = 0, chunk_count: int | None = None) -> None:
+        """Send heartbeats of these servers; of all that are not stopped when none is named.
+
+        Without ``chunk_count`` they hold every chunk that was ever placed.
+        """
+        if chunk_count is None:
+            rows = await self.rows("SELECT value FROM counters WHERE name = 'chunk_sequence'")
+            chunk_count = int(str(rows[0][0]))
         for number in numbers or sorted(set(self._joined) - self._down):
             await self.master.cluster.heartbeat(
-                Heartbeat(server_id(number), boot_id(number), self._joined[number], 0, corrupt, 0, 0)
+                Heartbeat(server_id(number), boot_id(number), self._joined[number], chunk_count, corrupt, 0, 0)
             )
 
     async def stop(self, *numbers: int) -> None:

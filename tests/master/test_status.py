@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from master_harness import CHUNK_SIZE, POLICY, MasterHarness, identity, server_id
+from master_harness import CHUNK_SIZE, POLICY, MasterHarness, boot_id, identity, server_id
 
 from dstore.core.files import Policy
-from dstore.core.groups import Capacity, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Heartbeat, ServerLabels, ServerPhase
 from dstore.core.status import ClusterStatus, Health
 
 
@@ -137,6 +137,56 @@ async def test_corrupt_chunks_are_never_ok(cluster: MasterHarness) -> None:
     status = await status_of(cluster)
     assert codes(status) == ["CHUNKS_CORRUPT"]
     assert status.checks[0].message.startswith("cs-2 holds 3 chunks")
+
+
+async def test_corrupt_chunks_of_any_of_many_servers_are_never_ok(empty: MasterHarness) -> None:
+    await empty.join(*range(10, 30))
+    await empty.beat(29, corrupt=1)
+    assert codes(await status_of(empty)) == ["CHUNKS_CORRUPT"]
+
+
+async def test_a_server_that_came_back_with_an_emptied_disk_is_never_ok(cluster: MasterHarness) -> None:
+    await cluster.write("/x", chunk_count=5)
+    await cluster.write("/y", chunk_count=1, without=[server_id(2)])
+    await cluster.advance(1.0)
+    await status_of(cluster)
+    await cluster.stop(2)
+    await status_of(cluster)
+    cluster.clock.now_s += 0.5
+    await cluster.master.cluster.register(identity(2, boot_id=boot_id(12)))
+    assert codes(await status_of(cluster))[0] == "SERVER_SUSPECT", "what it holds now is not known yet"
+    cluster.clock.now_s += 0.5
+    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 2, 0, 0, 0)
+    await cluster.master.cluster.heartbeat(report)
+    status = await status_of(cluster)
+    assert codes(status) == ["CHUNKS_UNDER_REPLICATED", "CHUNKS_LACKING"]
+    assert status.under_replicated_chunks == 1 + 3
+    assert [server.missing_chunk_count for server in status.servers] == [0, 1 + 3, 0]
+    for _ in range(3):
+        cluster.clock.now_s += 1.0
+        await cluster.master.cluster.heartbeat(report)
+        await cluster.beat(1, 3)
+        assert "CHUNKS_LACKING" in codes(await status_of(cluster))
+    await cluster.remove("/x")
+    for _ in range(2):
+        cluster.clock.now_s += 1.0
+        await cluster.master.cluster.heartbeat(report)
+        await cluster.beat(1, 3)
+        status = await status_of(cluster)
+    assert codes(status) == ["CHUNKS_UNDER_REPLICATED"]
+
+
+async def test_a_report_from_before_a_commit_is_not_held_against_a_server(cluster: MasterHarness) -> None:
+    held = 0
+    for number in range(6):
+        # The reports were counted before the commit and arrive after it.
+        await cluster.write(f"/{number}", chunk_count=2)
+        await status_of(cluster)
+        cluster.clock.now_s += 1.0
+        await cluster.beat(chunk_count=held)
+        assert (await status_of(cluster)).health is Health.OK
+        cluster.clock.now_s += 0.1
+        held += 2
 
 
 async def test_after_a_restart_of_the_master_nothing_is_said_before_it_is_known(cluster: MasterHarness) -> None:
