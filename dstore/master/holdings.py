@@ -5,26 +5,32 @@ must hold. A report is older than the rows, so it is compared with what the rows
 a server counts its chunks after its report before was answered.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dstore.core.ids import ServerId
+from dstore.core.limits import SERVER_SUSPECT_AFTER_S
 from dstore.master.membership import ServerState
+
+_INTERVAL_S = 0.25
+#: A report counts what was there up to two beats ago.
+_REMEMBERED_MAX = int(2 * SERVER_SUSPECT_AFTER_S / _INTERVAL_S)
 
 
 @dataclass(frozen=True, slots=True)
 class _Expectation:
-    """What a server had to hold at a moment."""
+    """How many chunks each server had to hold at a moment."""
 
-    chunk_count: int
     at_s: float
+    chunk_counts: Mapping[ServerId, int]
 
 
 class Holdings:
-    """Remembers for each server one expectation that is to be judged, and the last judgement."""
+    """Remembers what was expected in the last few seconds, and of each server the last judgement."""
 
     def __init__(self) -> None:
-        self._pending: dict[ServerId, _Expectation] = {}
+        self._past: deque[_Expectation] = deque(maxlen=_REMEMBERED_MAX)
         self._lacking: dict[ServerId, int] = {}
 
     def judge(
@@ -36,13 +42,18 @@ class Holdings:
             expected: how many chunks each server has to hold, read at ``now_s`` or before.
             states: with reports that arrived before ``now_s``.
         """
+        if not self._past or now_s - self._past[-1].at_s >= _INTERVAL_S:
+            self._past.append(_Expectation(now_s, expected))
         for server_id, state in states.items():
-            present = _Expectation(expected.get(server_id, 0), now_s)
-            pending = self._pending.setdefault(server_id, present)
-            if state.heartbeat is None or state.counted_after_s is None or pending.at_s >= state.counted_after_s:
+            past = self._newest_before(state.counted_after_s)
+            if state.heartbeat is None or past is None:
                 continue
             # What was removed meanwhile may be gone from the disk already.
-            wanted = min(pending.chunk_count, present.chunk_count)
+            wanted = min(past.get(server_id, 0), expected.get(server_id, 0))
             self._lacking[server_id] = max(0, wanted - state.heartbeat.chunk_count)
-            self._pending[server_id] = present
         return {server_id: count for server_id, count in self._lacking.items() if count and server_id in states}
+
+    def _newest_before(self, moment_s: float | None) -> Mapping[ServerId, int] | None:
+        if moment_s is None:
+            return None
+        return next((each.chunk_counts for each in reversed(self._past) if each.at_s < moment_s), None)
