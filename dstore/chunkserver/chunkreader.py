@@ -158,16 +158,23 @@ class ChunkReader:
 
     async def _acquire(self, chunk_id: ChunkId) -> OpenChunk:
         chunk = self._open.get(chunk_id)
+        unwanted: list[OpenChunk] = []
         if chunk is None:
             opened = await self._open_checked(chunk_id)
             chunk = self._open.setdefault(chunk_id, opened)
             if chunk is not opened:  # somebody else was faster
-                await opened.file.close()
+                unwanted.append(opened)
+        # Taken before the next wait, in which others may evict or forget it.
         self._open.move_to_end(chunk_id)
         chunk.users += 1
         while len(self._open) > self._open_chunks_max:
-            _, oldest = self._open.popitem(last=False)
-            await self._retire(oldest)
+            unwanted.append(self._open.popitem(last=False)[1])
+        try:
+            for each in unwanted:
+                await self._retire(each)
+        except BaseException:
+            chunk.users -= 1
+            raise
         return chunk
 
     async def _open_checked(self, chunk_id: ChunkId) -> OpenChunk:

@@ -1,5 +1,6 @@
 """Chunkservers in one process, on disks in memory that can fail, for the tests of this package."""
 
+import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -106,6 +107,7 @@ class FaultyDisk:
     inner: Disk
     before: Hook = no_fault
     ignores_sync: bool = False
+    close_slowly: bool = False
 
     async def create(self, path: str) -> DiskFile:
         await self.before("create", path)
@@ -164,6 +166,9 @@ class _FaultyFile:
         return await self.inner.size_bytes()
 
     async def close(self) -> None:
+        if self.disk.close_slowly:
+            for _ in range(20):
+                await asyncio.sleep(0)
         await self.inner.close()
 
 

@@ -221,3 +221,25 @@ async def test_what_is_read_is_counted(server: Server) -> None:
     assert "dstore_corrupt_chunks 0.0" in text
     assert 'dstore_chunk_operation_duration_seconds_count{op="read"} 1.0' in text
     assert 'role="chunkserver"' in text
+
+
+async def test_a_damaged_chunk_is_reported_to_everybody_who_reads_it_at_once() -> None:
+    server = await start_server()
+    await put(server.service, DATA, frame_size=BLOCK)
+    server.memory.content(chunk_path(CHUNK))[CHUNK_FILE_HEADER_SIZE_BYTES + 5] ^= 1
+    opened = asyncio.Semaphore(0)
+    slow = asyncio.Event()
+
+    async def before(operation: str, path: str) -> None:
+        if operation == "open":
+            opened.release()
+            await slow.wait()
+
+    server.disk.before = before
+    server.disk.close_slowly = True
+    readers = [asyncio.create_task(get(server.service)) for _ in range(3)]
+    for _ in readers:
+        await opened.acquire()
+    slow.set()
+    outcomes = await asyncio.gather(*readers, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Corrupt] * 3
