@@ -1,5 +1,6 @@
 """Small files that must be there as a whole or not at all, and the disk's failures in our own words."""
 
+import contextlib
 import errno
 from collections.abc import Mapping
 from posixpath import dirname
@@ -32,13 +33,19 @@ async def write_record(disk: Disk, path: str, fields: Mapping[str, Value], *, te
     Raises:
         OSError: the file holds the old content, or durably or not the new one.
     """
-    file = await disk.create(temporary)
     try:
-        await file.write_at(0, [encode_record(fields)])
-        await file.sync()
-    finally:
-        await file.close()
-    await disk.rename(temporary, path)
+        file = await disk.create(temporary)
+        try:
+            await file.write_at(0, [encode_record(fields)])
+            await file.sync()
+        finally:
+            await file.close()
+        await disk.rename(temporary, path)
+    except OSError:
+        # A full disk fails again and again, each time under a new name.
+        with contextlib.suppress(OSError):
+            await disk.remove(temporary)
+        raise
     await disk.sync_directory(dirname(path))
 
 

@@ -2,13 +2,35 @@
 
 import asyncio
 import errno
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from small_cluster import Hook, content, finish_of, frames_of, get, header_of, put, start_server
+from small_cluster import (
+    CLUSTER,
+    Hook,
+    Network,
+    SeededRandom,
+    StoppedClock,
+    content,
+    finish_of,
+    frames_of,
+    get,
+    header_of,
+    no_fault,
+    put,
+    start_server,
+)
 
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.disk import LocalDisk, LocalDiskFile
 from dstore.chunkserver.memory import MemoryDisk
+from dstore.chunkserver.metrics import ChunkserverMetrics
+from dstore.chunkserver.service import ChunkService
 from dstore.core.errors import OutOfSpace, Unavailable
+from dstore.core.groups import GroupEpoch
+from dstore.core.ids import GroupId
 
 DATA = content(3500)
 
@@ -124,3 +146,45 @@ async def test_a_slow_disk_slows_the_writer_down() -> None:
     await writer.finish(finish_of(data))
     assert len(writes) < len(frames_of(data))
     assert await get(server.service) == data
+
+
+@pytest.mark.parametrize("operation", ["write", "sync", "rename"])
+async def test_a_record_that_could_not_be_stored_leaves_no_file_behind(operation: str) -> None:
+    server = await start_server()
+    server.disk.before = fails(operation, "tmp/EPOCH" if operation != "rename" else "groups/", errno.ENOSPC)
+    for _ in range(3):
+        with pytest.raises(OutOfSpace):
+            await server.store.adopt_epochs([GroupEpoch(GroupId(7), 3)])
+    assert [path for path in server.memory.paths() if path.startswith("tmp/")] == []
+    server.disk.before = no_fault
+    await server.store.adopt_epochs([GroupEpoch(GroupId(7), 3)])
+    assert server.store.epochs.get(GroupId(7)) == 3
+
+
+async def test_a_write_that_is_cancelled_while_it_begins_leaves_no_file_behind(tmp_path: Path) -> None:
+    disk = LocalDisk(tmp_path)
+    store = await ChunkStore.open(disk, SeededRandom(), name="cs-1")
+    await store.bind_cluster(CLUSTER)
+    service = ChunkService(store, Network(), StoppedClock(), ChunkserverMetrics())
+    created, go_on = threading.Event(), threading.Event()
+
+    class SlowDisk(LocalDisk):
+        def _open(self, path: str, flags: int) -> LocalDiskFile:
+            file = super()._open(path, flags)
+            if path.startswith("tmp/"):
+                created.set()
+                go_on.wait(10)
+            return file
+
+    store.disk = SlowDisk(tmp_path)
+    beginning = asyncio.create_task(service.write_chunk(header_of(DATA)))
+    await asyncio.to_thread(created.wait, 10)
+    beginning.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    assert service.write_streams == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
+    store.disk.close()
+    disk.close()
