@@ -42,12 +42,9 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
     cursor = _Cursor(file, record, offset, out)
     failures: list[tuple[Replica, DstoreError]] = []
     for round_index in range(_ROUNDS):
-        group = file.groups.get(record.chunk_id.group_id)
-        avoided, loads = session.avoided.current(), session.loads
-        ordered = order_replicas(group, rotation=index, avoided=avoided, loads=loads.current) if group else ()
-        for replica in ordered:
+        for replica in _order(session, file, record):
             try:
-                with loads.stream(replica.server_id):
+                with session.use.stream(replica.server_id):
                     await _stream(session, replica, record, cursor)
                 return
             except (Unavailable, DeadlineExceeded) as error:
@@ -58,6 +55,13 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
         if round_index == 0:
             await _refresh(session, file, index)
     raise _unreadable(file, record, failures)
+
+
+def _order(session: Session, file: VerifiedFile, record: ChunkRecord) -> tuple[Replica, ...]:
+    group = file.groups.get(record.chunk_id.group_id)
+    if group is None:
+        return ()
+    return order_replicas(group, avoided=session.avoided.current(), use=session.use, jitter=session.random.uniform())
 
 
 class _Cursor:

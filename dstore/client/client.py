@@ -159,7 +159,7 @@ class AsyncClient:
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
         view = as_bytes_view(data)
-        async with await self._begin(path, precondition, size_bytes=len(view)) as writer:
+        async with await self._begin(path, precondition, size_bytes=len(view), is_exact=True) as writer:
             for start in range(0, len(view), writer.chunk_size_bytes):
                 await writer.write_chunk(view[start : start + writer.chunk_size_bytes])
             return await writer.finish()
@@ -346,10 +346,21 @@ class AsyncClient:
         )
 
     async def _begin(
-        self, path: str, precondition: Precondition, *, size_bytes: int | None, progress: Progress | None = None
+        self,
+        path: str,
+        precondition: Precondition,
+        *,
+        size_bytes: int | None,
+        is_exact: bool = False,
+        progress: Progress | None = None,
     ) -> FileWriter:
         writer = await FileWriter.begin(
-            await self._contact.session(), path, precondition=precondition, size_bytes=size_bytes, progress=progress
+            await self._contact.session(),
+            path,
+            precondition=precondition,
+            size_bytes=size_bytes,
+            is_exact=is_exact,
+            progress=progress,
         )
         self._writers.add(writer)
         return writer

@@ -8,10 +8,10 @@ from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_files import run_blocking
 from dstore.client.retrying import Retries, RetryingAdmin, RetryingNamespace
-from dstore.client.servers import AvoidedServers
+from dstore.client.servers import AvoidedServers, ServerUse
 from dstore.client.session import Session
 from dstore.core.environment import Clock, Random
-from dstore.core.errors import InvalidRequest, NotReady
+from dstore.core.errors import DstoreError, InvalidRequest, NotReady
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
 from dstore.core.ids import ClusterId, RequestId
 from dstore.core.interfaces import Admin, Namespace, Peers
@@ -61,6 +61,7 @@ class Contact:
         self._cluster: ClusterInfo | None = None
         self._session: Session | None = None
         self._first_use = asyncio.Lock()
+        self._failure: DstoreError | None = None
         self._is_closed = False
 
     @property
@@ -117,6 +118,7 @@ class Contact:
                     random=self._random,
                     marks=self._marks,
                     avoided=AvoidedServers(self._clock),
+                    use=ServerUse(),
                     guard=self._guard,
                 )
         return self._session
@@ -131,14 +133,27 @@ class Contact:
         self._guard.check()
         if self._is_closed:
             raise InvalidRequest("This client is closed; connect again.", reason="CLIENT_CLOSED")
+        failure_before = self._failure
         async with self._first_use:
             if self._services is None:
                 self._services = self._make_services()
             if self._cluster is None:
-                cluster = await RetryingNamespace(self._services.namespace, self._retries).get_cluster()
-                self._check_cluster(cluster)
-                self._cluster = cluster
+                if self._failure is not None and self._failure is not failure_before:
+                    # Whoever waited for a first contact that failed has had its share of patience.
+                    raise type(self._failure)(
+                        self._failure.message, reason=self._failure.reason, metadata=self._failure.metadata
+                    )
+                await self._make_contact(self._services.namespace)
             return self._services
+
+    async def _make_contact(self, namespace: Namespace) -> None:
+        try:
+            cluster = await RetryingNamespace(namespace, self._retries).get_cluster()
+            self._check_cluster(cluster)
+        except DstoreError as error:
+            self._failure = error
+            raise
+        self._cluster = cluster
 
     def _check_cluster(self, cluster: ClusterInfo) -> None:
         if self._cluster_id is not None and cluster.cluster_id != self._cluster_id:

@@ -50,20 +50,39 @@ class StreamLoads:
 _NO_LOADS: Mapping[ServerId, int] = {}
 
 
+class ServerUse:
+    """How many streams of this client each chunkserver serves right now."""
+
+    def __init__(self) -> None:
+        self._streams: Counter[ServerId] = Counter()
+
+    @contextmanager
+    def stream(self, server_id: ServerId) -> Iterator[None]:
+        """Count one stream for the duration of the block."""
+        self._streams[server_id] += 1
+        try:
+            yield
+        finally:
+            self._streams[server_id] -= 1
+
+    def count(self, server_id: ServerId) -> int:
+        """Return how many streams there are."""
+        return self._streams[server_id]
+
+
 def order_replicas(
-    group: Group, *, rotation: int, avoided: tuple[ServerId, ...], loads: Mapping[ServerId, int] = _NO_LOADS
+    group: Group, *, avoided: tuple[ServerId, ...], use: ServerUse, jitter: float
 ) -> tuple[Replica, ...]:
     """Return the members of a group in the order in which to read from them.
 
     Servers that are up come first; then those that failed a moment ago, then suspect ones, then those that the master
-    believes down: it may be wrong. Equals are rotated, so that successive chunks load different servers.
+    believes down: it may be wrong. Among equals, the ones that serve this client least come first; ``jitter``, uniform
+    in [0, 1), spreads the rest, so that many clients do not load the first members alone.
     """
-    ranked: dict[int, list[Replica]] = {}
-    for replica in group.members:
-        rank = max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
-        ranked.setdefault(rank, []).append(replica)
-    ordered: list[Replica] = []
-    for _, equals in sorted(ranked.items()):
-        shift = rotation % len(equals)
-        ordered += equals[shift:] + equals[:shift]
-    return tuple(ordered)
+    shift = int(jitter * len(group.members))
+
+    def rank(replica: Replica) -> tuple[int, int]:
+        health = max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
+        return health, use.count(replica.server_id)
+
+    return tuple(sorted(group.members[shift:] + group.members[:shift], key=rank))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
-from dstore.client.servers import AvoidedServers, StreamLoads
+from dstore.client.servers import AvoidedServers, ServerUse, StreamLoads
 from dstore.core.environment import Clock, Random
 from dstore.core.files import ClusterInfo
 from dstore.core.ids import RequestId
@@ -32,6 +32,7 @@ class Session:
     random: Random
     marks: HighWaterMarks
     avoided: AvoidedServers
+    use: ServerUse
     guard: ForkGuard
     loads: StreamLoads = field(default_factory=StreamLoads)
 

@@ -52,14 +52,16 @@ class FileWriter:
         path: str,
         intent: WriteIntent,
         *,
-        expected: int | None,
+        size_bytes: int | None,
+        is_exact: bool,
         progress: Progress | None,
     ) -> None:
         """Continue an intent; ``FileWriter.begin`` makes one."""
+        expected = None if size_bytes is None else -(-size_bytes // intent.policy.chunk_size_bytes)
         self._session = session
         self._path = path
         self._intent = intent
-        self._expected = expected
+        self._described_chunk_count = expected if expected is not None and is_exact else 0
         self._progress = progress
         self._dek = session.random.token_bytes(KEY_SIZE_BYTES)
         nonce = session.random.token_bytes(NONCE_SIZE_BYTES)
@@ -86,16 +88,20 @@ class FileWriter:
         *,
         precondition: Precondition,
         size_bytes: int | None = None,
+        is_exact: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """Start to write ``path``; ``size_bytes`` is a hint of how much will come, None when nobody knows.
+        """Start to write ``path``.
+
+        Args:
+            size_bytes: how much will come, None when nobody knows.
+            is_exact: whether exactly that much will come; else it is a hint.
 
         Raises:
             DstoreError: as ``Namespace.begin_write``.
         """
         chunk_size_bytes = session.cluster.policy.chunk_size_bytes
-        expected = None if size_bytes is None else -(-size_bytes // chunk_size_bytes)
-        first = 1 if expected is None else min(expected, PLACEMENTS_AHEAD_MAX)
+        first = 1 if size_bytes is None else min(-(-size_bytes // chunk_size_bytes), PLACEMENTS_AHEAD_MAX)
         request_id = session.request_id()
         intent = await wait_for_servers(
             session,
@@ -108,7 +114,7 @@ class FileWriter:
             raise Internal(
                 f"The master began another write than that of {path}; report this defect.", reason="INTENT_INVALID"
             )
-        return cls(session, path, intent, expected=expected, progress=progress)
+        return cls(session, path, intent, size_bytes=size_bytes, is_exact=is_exact, progress=progress)
 
     @property
     def chunk_size_bytes(self) -> int:
@@ -266,7 +272,7 @@ class FileWriter:
             file_id=intent.file_id,
             version=intent.version,
             chunk_index=index,
-            chunk_count=self._expected or 0,
+            chunk_count=self._described_chunk_count,
             path=self._path,
         )
         return ChunkToSend(

@@ -93,7 +93,10 @@ class ChunkWriter(Protocol):
     """One chunk on its way. Either ``finish`` returns, or the chunk must be given up (Invariant 6)."""
 
     async def send(self, frame: Frame) -> None:
-        """Pass on the next frame; offsets must follow each other. Waits while the receiver is behind."""
+        """Pass on the next frame; offsets must follow each other. Waits while the receiver is behind.
+
+        The memory of the frame's data is the caller's again when this returns: a transport copies what it keeps.
+        """
 
     async def finish(self, finish: WriteFinish) -> WriteResult:
         """Commit; returns when every replica of the chain is as durable as the header asked."""

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from store_in_process import CHUNK_SIZE, InProcessCluster, pattern
+from store_in_process import CHUNK_SIZE, InProcessCluster, fail_times, pattern
 
 from dstore.client.client import AsyncClient
 from dstore.core.errors import (
@@ -258,6 +258,18 @@ class TestTheCluster:
             with pytest.raises(InvalidRequest) as caught:
                 await client.open("/f", mode)
             assert caught.value.reason == "MODE_INVALID"
+
+    async def test_a_first_contact_that_fails_is_shared(
+        self, cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dstore.client.retrying.FIRST_CONTACT_PATIENCE_S", 0.2)
+        cluster.calls.before["get_cluster"] = fail_times(1_000)
+        client = cluster.client()
+        results = await asyncio.gather(*(client.exists("/") for _ in range(20)), return_exceptions=True)
+        assert {getattr(result, "reason", None) for result in results} == {"MASTER_UNREACHABLE"}
+        assert len(cluster.calls.names) < 10
+        cluster.calls.before.clear()
+        assert await client.exists("/")
 
     async def test_many_at_once(self, client: AsyncClient) -> None:
         paths = [f"/{number}" for number in range(40)]

@@ -22,6 +22,8 @@ from dstore.core.errors import (
     Unavailable,
 )
 from dstore.core.ids import ServerId
+from dstore.crypto.keys import unwrap_dek
+from dstore.crypto.seal import open_descriptor, read_descriptor_front
 
 DATA = pattern(5 * CHUNK_SIZE + 7)
 #: Short, but with steps that a busy machine does not blur.
@@ -251,6 +253,24 @@ class TestTheMaster:
             await file.close()
         assert caught.value.reason == "FILE_DISCARDED"
         assert await nothing_is_visible(cluster, "/f")
+
+
+async def test_every_chunk_says_what_it_is(cluster: InProcessCluster) -> None:
+    """A rebuild from chunks alone needs the descriptors; only a key holder can read them."""
+    client = cluster.client()
+    info = await client.put("/f", DATA)
+    async with await client.open("/g", "wb") as file:
+        await file.write(DATA)
+    for path, chunk_count in (("/f", 6), ("/g", 0)):
+        for index, chunk in enumerate((await client.describe(path)).chunks):
+            stored = await cluster.network.chunks(chunk.group.members[0].address).stat_chunk(chunk.record.chunk_id)
+            assert path.encode() not in stored.descriptor
+            front = read_descriptor_front(stored.descriptor)
+            cluster_id = (await client.cluster()).cluster_id
+            dek = unwrap_dek(cluster.keyring, front.wrapped_keys, cluster_id, front.file_id, path)
+            opened = open_descriptor(dek, cluster_id, stored.descriptor)
+            assert (opened.path, opened.chunk_index, opened.chunk_count) == (path, index, chunk_count)
+    assert info.chunk_count == 6
 
 
 class TestPreconditions:
