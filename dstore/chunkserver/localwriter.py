@@ -20,13 +20,30 @@ from dstore.core.limits import FILL_WRITE_MAX, FRAME_SIZE_BYTES_MAX, RELAY_FRAME
 
 
 async def open_local_writer(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> "LocalWriter":
-    """Begin a chunk whose header was checked (``admission.check_header``).
+    """Begin a chunk whose header was checked (``admission.check_header``). A caller that is cancelled leaves nothing.
 
     Raises:
         NotReady: ``STALE_GROUP_EPOCH``.
         OutOfSpace: ``DISK_FULL``.
         Unavailable: ``DISK_FAILED``.
     """
+    opening = asyncio.ensure_future(_open(store, reader, header))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # A disk call cannot be called back: a file would appear after its writer is gone, or an older epoch be
+        # renamed over a newer one (Invariant 7). So what was begun comes to its end, and is undone.
+        await asyncio.shield(asyncio.ensure_future(_undo(opening)))
+        raise
+
+
+async def _undo(opening: "asyncio.Future[LocalWriter]") -> None:
+    await asyncio.wait([opening])
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().abort()
+
+
+async def _open(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> "LocalWriter":
     chunk_id = header.chunk_id
     store.epochs.check(chunk_id.group_id, header.group_epoch)
     store.require_good_disk()

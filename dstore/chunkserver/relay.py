@@ -88,7 +88,13 @@ class RelayWriter:
         return WriteResult((*own.result().replicas, *self._pump.result().replicas))
 
     async def abort(self) -> None:
-        """See ``ChunkWriter.abort``."""
+        """See ``ChunkWriter.abort``. It comes to its end even when the caller is cancelled meanwhile.
+
+        That is usual: gRPC ends the stream of a writer that hangs up, and cancels the call a moment later.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._drop()))
+
+    async def _drop(self) -> None:
         self._pump.cancel()
         await asyncio.wait([self._pump])
         try:

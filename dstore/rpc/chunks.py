@@ -4,8 +4,8 @@ The data methods send and receive bytes (``rpc/frames.py``); everything else is 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import grpc
 
@@ -21,10 +21,12 @@ from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto
 from dstore.v1 import chunk_service_pb2 as v1
 from dstore.v1 import chunk_service_pb2_grpc
 
+T = TypeVar("T")
+
 #: A writer that sends nothing for this long is gone: longer than any relay before this server waits.
 _WRITER_SILENCE_MAX_S = STREAM_STALL_TIMEOUT_S + STREAM_STALL_STEP_S * (REPLICAS_MAX + 1)
 
-#: What grpc.aio reports for a failed write until the receiver's own status is there, and how long to wait for that.
+#: What grpc.aio reports for a failed write, and how long to wait for the receiver's own status.
 _STAND_IN_DETAILS = "Internal error from Core"
 _STATUS_POLL_INTERVAL_S = 0.01
 _STATUS_POLLS_MAX = 100
@@ -52,7 +54,12 @@ class ChunksClient:
             writer = _RemoteWriter(self._write(), self._call.address)
         except grpc.aio.UsageError as failure:
             raise closed_error(self._call.address) from failure
-        await writer.open(header)
+        try:
+            await writer.open(header)
+        except BaseException:
+            # Nobody else has the stream yet, so nobody else could end it.
+            await writer.abort()
+            raise
         return writer
 
     async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
@@ -79,6 +86,8 @@ class _RemoteWriter:
     def __init__(self, call: Any, address: str):
         self._stream = call
         self._address = address
+        self._failure: grpc.aio.AioRpcError | None = None
+        call.add_done_callback(self._note_status)
 
     async def open(self, header: WriteHeader) -> None:
         await self._send(convert.header_to_proto(header).SerializeToString())
@@ -105,28 +114,44 @@ class _RemoteWriter:
             raise await self._reason() from failure
 
     async def _reason(self) -> DstoreError:
-        """Return why the receiver ended the call.
-
-        A write that fails before the receiver's status was processed leaves a stand-in status, which the real one
-        replaces a moment later.
-        """
+        """Return why the receiver ended the call."""
         for _ in range(_STATUS_POLLS_MAX):
-            if await self._stream.details() != _STAND_IN_DETAILS:
+            self._note_status(self._stream)
+            if self._failure is not None:
                 break
             await asyncio.sleep(_STATUS_POLL_INTERVAL_S)
-        code = await self._stream.code()
-        if code is grpc.StatusCode.OK:
+        failure = self._failure or grpc.aio.AioRpcError(
+            await self._stream.code(), grpc.aio.Metadata(), grpc.aio.Metadata(), details=await self._stream.details()
+        )
+        if failure.code() is grpc.StatusCode.OK:
             return InvalidRequest(
                 f"The server at {self._address} answered a chunk stream before it was finished.",
                 reason="STREAM_INVALID",
             )
-        failure = grpc.aio.AioRpcError(
-            code,
-            await self._stream.initial_metadata(),
-            await self._stream.trailing_metadata(),
-            details=await self._stream.details(),
-        )
         return status.to_error(failure, address=self._address)
+
+    def _note_status(self, call: Any) -> None:
+        """Keep the receiver's status.
+
+        A write that fails puts a stand-in in its place: when the status comes first, for good; when it comes later,
+        for a moment.
+        """
+        details = _settled(call.details())
+        if self._failure is None and details is not None and details != _STAND_IN_DETAILS:
+            self._failure = grpc.aio.AioRpcError(
+                _settled(call.code()), grpc.aio.Metadata(), _settled(call.trailing_metadata()), details=details
+            )
+
+
+def _settled(coroutine: Coroutine[Any, Any, T]) -> T | None:
+    """Return what a coroutine returns that has nothing to wait for, None for one that has."""
+    try:
+        coroutine.send(None)
+    except StopIteration as result:
+        value: T = result.value
+        return value
+    coroutine.close()
+    return None
 
 
 class ChunksServicer:

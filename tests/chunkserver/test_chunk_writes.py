@@ -22,6 +22,7 @@ from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.paths import chunk_path
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChainMember, Frame, ReplicaAck, WriteFinish, WriteResult
+from dstore.core.environment import DiskFile
 from dstore.core.errors import (
     AlreadyExists,
     Corrupt,
@@ -266,6 +267,36 @@ async def test_a_caller_that_goes_away_while_a_chunk_is_made_durable() -> None:
     assert server.chunk_paths() == (chunk_path(CHUNK),)
     assert server.store.chunk_count == 1
     await assert_idle(server)
+
+
+class UnstoppableDisk(MemoryDisk):
+    """Goes on with what was begun when the caller is gone, as calls in threads do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def create(self, path: str) -> DiskFile:
+        return await asyncio.shield(asyncio.ensure_future(self._create(path)))
+
+    async def _create(self, path: str) -> DiskFile:
+        if path.startswith("tmp/0000002a"):
+            self.reached.set()
+            await self.go_on.wait()
+        return await super().create(path)
+
+
+async def test_a_caller_that_goes_away_while_a_chunk_is_begun() -> None:
+    disk = UnstoppableDisk()
+    server = await start_server(disk)
+    task = asyncio.create_task(server.service.write_chunk(header_of(DATA)))
+    await disk.reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    disk.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await assert_untouched(server)
 
 
 async def test_acknowledgements_name_the_server_and_its_promise() -> None:

@@ -319,3 +319,16 @@ async def test_a_caller_that_goes_away_in_the_middle(chain: Chain) -> None:
     await chain.assert_idle()
     assert {path for server in chain.servers for path in server.chunk_paths()} == set()
     assert CHUNK not in chain.first.store.corrupt
+
+
+async def test_a_caller_that_goes_away_in_the_middle_of_giving_up(chain: Chain) -> None:
+    writer = await chain.first.service.write_chunk(chain.header)
+    await writer.send(frames_of(DATA)[0])
+    giving_up = asyncio.create_task(writer.abort())
+    await asyncio.sleep(0)
+    giving_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await giving_up
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=10)
+    await chain.assert_idle()
+    assert {path for server in chain.servers for path in server.chunk_paths()} == set()
