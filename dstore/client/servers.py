@@ -1,7 +1,7 @@
 """Which chunkservers to turn to, and which to leave alone for a while."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dstore.core.environment import Clock
@@ -29,25 +29,6 @@ class AvoidedServers:
         now_s = self._clock.monotonic_s()
         self._until_s = {server_id: until for server_id, until in self._until_s.items() if until > now_s}
         return tuple(sorted(self._until_s))
-
-
-class StreamLoads:
-    """How many streams this client reads from each chunkserver now."""
-
-    def __init__(self) -> None:
-        self.current: Counter[ServerId] = Counter()
-
-    @contextmanager
-    def stream(self, server_id: ServerId) -> Iterator[None]:
-        """Count one stream while it lasts."""
-        self.current[server_id] += 1
-        try:
-            yield
-        finally:
-            self.current[server_id] -= 1
-
-
-_NO_LOADS: Mapping[ServerId, int] = {}
 
 
 class ServerUse:

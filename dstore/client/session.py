@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
-from dstore.client.servers import AvoidedServers, ServerUse, StreamLoads
+from dstore.client.servers import AvoidedServers, ServerUse
 from dstore.core.environment import Clock, Random
 from dstore.core.files import ClusterInfo
 from dstore.core.ids import RequestId
@@ -34,7 +34,6 @@ class Session:
     avoided: AvoidedServers
     use: ServerUse
     guard: ForkGuard
-    loads: StreamLoads = field(default_factory=StreamLoads)
 
     def request_id(self) -> RequestId:
         """Return a fresh idempotency key."""

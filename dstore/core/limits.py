@@ -132,7 +132,7 @@ READ_ATTEMPTS_MAX = 4
 #: A sequential reader starts with the smaller window and doubles up to the larger one, so that reading a little
 #: costs little.
 READ_AHEAD_SIZE_BYTES_MIN = 256 * KIB
-READ_AHEAD_SIZE_BYTES_MAX = 4 * MIB
+READ_AHEAD_SIZE_BYTES_MAX = 16 * MIB
 #: Mutations with unknown outcome that a client remembers, so that they can be resolved.
 UNRESOLVED_MUTATIONS_MAX = 64
 #: Versions that are gathered before a client writes them to its state file.
