@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from dstore.core.limits import KIB, MESSAGE_SIZE_BYTES_MAX
+from dstore.core.limits import KIB, MESSAGE_SIZE_BYTES_MAX, STREAM_STALL_TIMEOUT_S
 from dstore.rpc.admin import AdminClient
 from dstore.rpc.call import Caller
 from dstore.rpc.chunks import ChunksClient
@@ -17,6 +17,9 @@ KEEPALIVE_INTERVAL_MS = 20_000
 KEEPALIVE_TIMEOUT_MS = 10_000
 RECONNECT_BACKOFF_MS = 100
 RECONNECT_BACKOFF_MAX_MS = 1_000
+#: A server that is busy, or far away, must not count as unreachable; one that hangs must be named as unreachable
+#: before anybody's patience with a stream ends.
+CONNECT_TIMEOUT_MS = 3_000
 #: An error travels in the trailers: its message twice, once of them percent-encoded, and metadata with up to two whole
 #: paths. gRPC's own limit of 8 KiB would turn the errors of long paths into RESOURCE_EXHAUSTED.
 METADATA_SIZE_BYTES_MAX = 64 * KIB
@@ -32,12 +35,15 @@ _OPTIONS = (
     ("grpc.enable_retries", 0),
     # A server that restarts is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", RECONNECT_BACKOFF_MS),
-    ("grpc.min_reconnect_backoff_ms", RECONNECT_BACKOFF_MS),
+    # Whatever its name says, this is the time that one attempt to connect gets.
+    ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
     ("grpc.max_reconnect_backoff_ms", RECONNECT_BACKOFF_MAX_MS),
     # Connections are owned: closing one channel must not keep a socket of another.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 )
+
+assert CONNECT_TIMEOUT_MS < STREAM_STALL_TIMEOUT_S * 1_000
 
 
 class Connection:

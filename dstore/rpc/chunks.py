@@ -136,11 +136,10 @@ class _RemoteWriter:
         A write that fails puts a stand-in in its place: when the status comes first, for good; when it comes later,
         for a moment.
         """
-        details = _settled(call.details())
-        if self._failure is None and details is not None and details != _STAND_IN_DETAILS:
-            self._failure = grpc.aio.AioRpcError(
-                _settled(call.code()), grpc.aio.Metadata(), _settled(call.trailing_metadata()), details=details
-            )
+        code, details = _settled(call.code()), _settled(call.details())
+        if self._failure is None and code is not None and details != _STAND_IN_DETAILS:
+            trailers = _settled(call.trailing_metadata())
+            self._failure = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailers, details=details)
 
 
 def _settled(coroutine: Coroutine[Any, Any, T]) -> T | None:

@@ -1,5 +1,6 @@
 """Write and read streams over a real channel, well-formed and not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,8 +18,9 @@ from dstore.core.chunks import (
     WriteHeader,
     WriteResult,
 )
-from dstore.core.errors import DstoreError, NotFound, OutOfSpace
+from dstore.core.errors import DeadlineExceeded, DstoreError, NotFound, OutOfSpace
 from dstore.core.ids import ChunkId, ClusterId, GroupId, ServerId
+from dstore.core.limits import FRAME_SIZE_BYTES_MAX
 from dstore.rpc import frames
 from dstore.rpc.channel import Connection, Connections
 from dstore.rpc.convert.chunks import finish_to_proto, header_to_proto
@@ -179,3 +181,48 @@ async def test_a_message_over_the_limit_is_refused_by_name(served: tuple[DictChu
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await method(iter([*encoded(HEADER), too_large]))
     assert to_error(caught.value, address=connection.address).reason == "MESSAGE_TOO_LARGE"
+
+
+class StallingChunks(DictChunks):
+    """Takes the first frame and no more, until a fault further on ends the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    async def write_chunk(self, header: WriteHeader) -> "StallingWriter":
+        return StallingWriter(self, header)
+
+
+class StallingWriter(DictWriter):
+    owner: StallingChunks
+
+    async def send(self, frame: Frame) -> None:
+        await self.owner.ended.wait()
+        raise DeadlineExceeded("The next server made no progress.", metadata={"server_name": "cs-3"})
+
+
+@pytest.mark.parametrize("writers", [1, 8])
+async def test_the_error_of_a_stream_reaches_a_writer_that_waits_for_room(writers: int) -> None:
+    chunks = StallingChunks()
+    server = RpcServer("127.0.0.1:0", chunks=chunks)
+    connection = Connection(await server.start())
+    data = bytes(FRAME_SIZE_BYTES_MAX)
+
+    async def write() -> None:
+        writer = await connection.chunks.write_chunk(HEADER)
+        try:
+            for number in range(64):
+                await writer.send(Frame(number * len(data), crc32c(data), data))
+        finally:
+            await writer.abort()
+
+    try:
+        for _ in range(5):
+            chunks.ended.clear()
+            asyncio.get_running_loop().call_later(0.2, chunks.ended.set)
+            outcomes = await asyncio.gather(*(write() for _ in range(writers)), return_exceptions=True)
+            assert [getattr(each, "metadata", each) for each in outcomes] == [{"server_name": "cs-3"}] * writers
+    finally:
+        await connection.close()
+        await server.stop(0)

@@ -1,5 +1,6 @@
 """Every error arrives as it was raised."""
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -102,6 +103,35 @@ async def test_nobody_listening_is_unavailable_with_the_address() -> None:
         await connection.close()
     assert caught.value.reason == "SERVER_UNREACHABLE"
     assert "127.0.0.1:1" in caught.value.message
+
+
+async def test_a_server_that_is_slow_to_accept_is_not_unreachable() -> None:
+    """Between the client and the server stands a relay that holds everything back for a moment, as a long way does."""
+    server = RpcServer("127.0.0.1:0", chunks=FailingChunks(errors.NotFound("No such chunk.")))
+    host, port = (await server.start()).rsplit(":", 1)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.4)
+        server_reader, server_writer = await asyncio.open_connection(host, int(port))
+        tasks.append(asyncio.create_task(pass_on(reader, server_writer)))
+        tasks.append(asyncio.create_task(pass_on(server_reader, writer)))
+
+    relay = await asyncio.start_server(accept, "127.0.0.1", 0)
+    connection = Connection(f"127.0.0.1:{relay.sockets[0].getsockname()[1]}")
+    try:
+        with pytest.raises(errors.NotFound):
+            await connection.chunks.stat_chunk(CHUNK_ID)
+    finally:
+        await connection.close()
+        await server.stop(0)
+        relay.close()
+        await asyncio.gather(*tasks)
 
 
 async def test_a_server_without_the_service_says_so() -> None:
