@@ -39,6 +39,10 @@ T = TypeVar("T")
 _PASSING = (Unavailable, DeadlineExceeded, CommitUnknown)
 #: The master answered: these do not pass by themselves within the patience of one call.
 _LASTING_REASONS = frozenset({"NOT_ENOUGH_SERVERS", "CONNECTION_CLOSED"})
+#: The master could not take the call in; these do pass.
+_BUSY_REASONS = frozenset({"COMMIT_QUEUE_FULL"})
+#: What does not come from the mutation itself, and so tells nothing about an earlier attempt that was not answered.
+_TELLS_NOTHING_REASONS = frozenset({"SERVICE_NOT_OFFERED"}) | _BUSY_REASONS
 #: The network failed, or nobody knows: the call may have taken effect.
 _UNKNOWN_REASONS = frozenset({"UNAVAILABLE", "SERVER_UNREACHABLE"})
 
@@ -70,8 +74,8 @@ class Retries:
         for attempt_index in range(1 << 32):
             try:
                 return await self._attempt(call)
-            except _PASSING as error:
-                if error.reason in _LASTING_REASONS:
+            except DstoreError as error:
+                if error.reason in _LASTING_REASONS or not _passes(error):
                     raise
                 delay_s = self._delay_s(attempt_index)
                 if self._clock.monotonic_s() + delay_s > deadline_s:
@@ -79,14 +83,17 @@ class Retries:
             await asyncio.sleep(delay_s)
         raise AssertionError("the deadline comes first")
 
-    async def mutate(self, what: str, request_id: RequestId, call: Callable[[], Awaitable[T]]) -> T:
+    async def mutate(
+        self, what: str, request_id: RequestId, call: Callable[[], Awaitable[T]], *, is_unknown: bool = False
+    ) -> T:
         """Return the answer of a mutation; ``call`` must use ``request_id``.
+
+        ``is_unknown`` says that an attempt before may have taken effect.
 
         Raises:
             CommitUnknown: the patience is over, and the mutation may have taken effect; see ``resolve``.
             DstoreError: as ``read``.
         """
-        is_unknown = False
 
         async def attempt() -> T:
             nonlocal is_unknown
@@ -98,10 +105,11 @@ class Retries:
 
         try:
             return await self.read(attempt)
-        except Unavailable as error:
-            if not is_unknown:
+        except DstoreError as error:
+            tells_nothing = isinstance(error, Unavailable | Internal) or error.reason in _TELLS_NOTHING_REASONS
+            if not is_unknown or not tells_nothing:
                 raise
-            self._remember(request_id, lambda: self.mutate(what, request_id, call))
+            self._remember(request_id, lambda: self.mutate(what, request_id, call, is_unknown=True))
             raise CommitUnknown(
                 f"The master at {self._endpoint} did not say whether it did this: {what}. It happened once or not "
                 f"at all; look at the path, or call resolve({request_id!r}) to find out.",
@@ -115,7 +123,7 @@ class Retries:
             NotFound: reason ``REQUEST_UNKNOWN``, when this client has no such mutation.
             DstoreError: as ``mutate``; any error but ``CommitUnknown`` means that it never took effect.
         """
-        call = self._unresolved.pop(request_id, None)
+        call = self._unresolved.get(request_id)
         if call is None:
             raise NotFound(
                 f"This client has no unresolved request {request_id!r}; only the one that raised CommitUnknown can "
@@ -123,7 +131,15 @@ class Retries:
                 reason="REQUEST_UNKNOWN",
                 metadata={"request_id": request_id},
             )
-        return await call()
+        try:
+            answer = await call()
+        except CommitUnknown:
+            raise
+        except DstoreError:
+            self._unresolved.pop(request_id, None)
+            raise
+        self._unresolved.pop(request_id, None)
+        return answer
 
     def _remember(self, request_id: RequestId, call: Callable[[], Awaitable[Any]]) -> None:
         self._unresolved[request_id] = call
@@ -175,6 +191,10 @@ class Retries:
             reason="NOT_A_DSTORE_MASTER",
             metadata={"endpoint": self._endpoint},
         )
+
+
+def _passes(error: DstoreError) -> bool:
+    return isinstance(error, _PASSING) or error.reason in _BUSY_REASONS
 
 
 def _cause(error: DstoreError) -> str:

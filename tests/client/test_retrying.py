@@ -11,6 +11,7 @@ from dstore.core.errors import (
     DeadlineExceeded,
     DstoreError,
     Internal,
+    LimitExceeded,
     NotFound,
     NotReady,
     Unavailable,
@@ -161,6 +162,28 @@ class TestMutations:
         with pytest.raises(NotFound):
             await retries.mutate("remove /f", self.ID, failing(REFUSED, forever=NotFound("no")))
 
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            LimitExceeded("The queue is full.", reason="COMMIT_QUEUE_FULL"),
+            Internal("defect"),
+            NotReady("does not offer", reason="SERVICE_NOT_OFFERED"),
+        ],
+        ids=lambda error: error.reason,
+    )
+    async def test_a_refusal_after_a_lost_answer_does_not_tell_the_outcome(
+        self, retries: Retries, refusal: DstoreError
+    ) -> None:
+        assert await retries.read(failing()) == "answer"
+        with pytest.raises(CommitUnknown):
+            await retries.mutate("remove /f", self.ID, failing(DeadlineExceeded("late"), forever=refusal))
+
+    async def test_a_full_queue_passes(self, retries: Retries) -> None:
+        full = LimitExceeded("The queue is full.", reason="COMMIT_QUEUE_FULL")
+        assert await retries.mutate("remove /f", self.ID, failing(full, full)) == "answer"
+        with pytest.raises(LimitExceeded):
+            await retries.mutate("remove /f", self.ID, failing(LimitExceeded("too many", reason="TOO_MANY_WRITES")))
+
     async def test_resolving(self, retries: Retries) -> None:
         answers = failing(*[REFUSED] * 50)
         with pytest.raises(CommitUnknown):
@@ -173,6 +196,18 @@ class TestMutations:
         with pytest.raises(NotFound) as caught:
             await retries.resolve(self.ID)
         assert caught.value.reason == "REQUEST_UNKNOWN"
+
+    async def test_what_is_unknown_stays_so_until_the_master_tells(self, retries: Retries) -> None:
+        busy = Unavailable("busy", reason="TOO_MANY_CALLS")
+        answers = failing(DeadlineExceeded("late"), *[busy] * 60)
+        for attempt in range(20):
+            try:
+                result = await (retries.resolve(self.ID) if attempt else retries.mutate("remove", self.ID, answers))
+            except CommitUnknown:
+                continue
+            assert result == "answer"
+            break
+        assert 0 < attempt < 19
 
     async def test_only_so_many_are_remembered(self, retries: Retries) -> None:
         for number in range(UNRESOLVED_MUTATIONS_MAX + 1):

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from dstore.core.errors import Conflict, LimitExceeded, NotReady, Unavailable
+from dstore.core.errors import CommitUnknown, Conflict, LimitExceeded, NotReady, Unavailable
 from dstore.core.files import Policy
 from dstore.core.ids import ClusterId
 from dstore.core.limits import COMMIT_QUEUE_MAX, GROUP_COMMIT_MAX
@@ -136,11 +136,35 @@ class TestSqlite:
 
         store = SqliteStore(str(tmp_path / "meta.db"), Broken())
         results = await asyncio.gather(*(store.write(names) for _ in range(3)), return_exceptions=True)
-        assert [getattr(result, "reason", None) for result in results] == ["STORE_FAILED"] * 3
+        assert [getattr(result, "reason", None) for result in results] == ["COMMIT_UNKNOWN"] * 3
         pump = store._pump
         assert pump is not None
         with pytest.raises(RuntimeError):
             await pump
+
+    async def test_what_may_have_been_committed_is_not_called_undone(self, tmp_path: Path) -> None:
+        class Abandoned(InlineRunner):
+            opened = False
+
+            async def write(self, job):  # type: ignore[no-untyped-def]
+                result = job()
+                if self.opened:
+                    await asyncio.Event().wait()
+                self.opened = True
+                return result
+
+        path = str(tmp_path / "meta.db")
+        store = await SqliteStore.open(path, runner=Abandoned())
+        writing = asyncio.create_task(store.write(lambda tx: tx.execute("CREATE TABLE items (name TEXT)")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert store._pump is not None
+        store._pump.cancel()
+        with pytest.raises(CommitUnknown):
+            await writing
+        again = await SqliteStore.open(path, runner=InlineRunner())
+        assert await again.read(names) == []
+        await again.close()
 
     async def test_a_write_during_the_close_is_refused(self, store: SqliteStore) -> None:
         first = asyncio.ensure_future(store.write(insert("a")))

@@ -203,7 +203,11 @@ class SqliteStore:
             for waiter in (*batch, *self._queue):
                 if not waiter.future.done():
                     self._refusal = self._refusal or "its writer stopped"
-                    waiter.answer(_Outcome(None, _failed(self._refusal)))
+            # The writer was told to commit these, and may have done it (Invariant 4).
+            for waiter in batch:
+                waiter.answer(_Outcome(None, _unknown("its writer stopped")))
+            for waiter in self._queue:
+                waiter.answer(_Outcome(None, _failed(self._refusal or "its writer stopped")))
             self._queue.clear()
 
     # --- In the writer's thread ---------------------------------------------------------------------------
@@ -264,7 +268,7 @@ def _failed(why: str) -> Unavailable:
     )
 
 
-def _unknown(cause: Exception) -> CommitUnknown:
+def _unknown(cause: object) -> CommitUnknown:
     return CommitUnknown(
         f"The metadata disk failed during the commit ({cause}); whether it took effect shows after a restart "
         "of the master: retry with the same request_id.",
