@@ -79,8 +79,7 @@ class _Cursor:
         self._out = out
         #: In the chunk's ciphertext.
         self.position = start
-        # The last segment is shorter than the others.
-        self.end = min(start + size_bytes, record.length_bytes)
+        self.end = start + size_bytes
 
     def accept(self, frame: Frame) -> None:
         """Check and decrypt the next frame.

@@ -96,7 +96,9 @@ def sealed_range(offset: int, length: int, plaintext_length: int) -> tuple[int, 
     if offset + length == plaintext_length:
         return start, sealed_length(plaintext_length) - start, first
     end_segment = -(-(offset + length) // SEGMENT_SIZE_BYTES) if length else first
-    return start, (end_segment - first) * SEGMENT_SEALED_SIZE_BYTES, first
+    # The last segment is shorter than the others.
+    end = min(CHUNK_HEADER_SIZE_BYTES + end_segment * SEGMENT_SEALED_SIZE_BYTES, sealed_length(plaintext_length))
+    return start, end - start, first
 
 
 class ChunkSealer:

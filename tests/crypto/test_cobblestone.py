@@ -114,6 +114,8 @@ def test_plaintexts_that_cannot_be_one_message(length: int) -> None:
         (0, SEGMENT, SEGMENT, (56, 16_416, 0)),
         (SEGMENT, 0, SEGMENT, (56 + 16_400, 16, 1)),
         (SEGMENT, 5, SEGMENT + 5, (56 + 16_400, 21, 1)),
+        (SEGMENT, 1, SEGMENT + 5, (56 + 16_400, 21, 1)),
+        (0, 1, 5, (56, 21, 0)),
     ],
 )
 def test_ranges(offset: int, length: int, size: int, expected: tuple[int, int, int]) -> None:
@@ -144,6 +146,7 @@ def test_any_range_reads_as_a_slice(size: int, data: st.DataObject) -> None:
     opener = ChunkOpener(KEY, CONTEXT, sealed[:HEADER])
     out = bytearray(count)
     part = memoryview(sealed)[start : start + count]
+    assert len(part) == count
     opener.open_segments(part, first, out, last_segment_index=last_segment_index(size))
     skip = offset - first * SEGMENT
     assert out[skip : skip + length] == RANGE_PLAINTEXT[offset : offset + length]
