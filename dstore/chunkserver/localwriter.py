@@ -59,22 +59,8 @@ async def _open(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> 
         await store.epochs.adopt(chunk_id.group_id, header.group_epoch)
         await store.prepare_directory(chunk_id)
         temporary = store.names.new(str(chunk_id))
-        file = await _create(store, temporary)
+        file = await store.disk.create(temporary)
     return LocalWriter(store, reader, header, file, temporary)
-
-
-async def _create(store: ChunkStore, temporary: str) -> DiskFile:
-    """Create a file; when the caller goes away meanwhile, it is removed again."""
-    creating = asyncio.ensure_future(store.disk.create(temporary))
-    try:
-        return await asyncio.shield(creating)
-    except asyncio.CancelledError:
-        await asyncio.wait([creating])
-        if not creating.cancelled() and creating.exception() is None:
-            with contextlib.suppress(OSError):
-                await creating.result().close()
-                await store.disk.remove(temporary)
-        raise
 
 
 class LocalWriter:

@@ -22,7 +22,6 @@ from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.paths import chunk_path
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChainMember, Frame, ReplicaAck, WriteFinish, WriteResult
-from dstore.core.environment import DiskFile
 from dstore.core.errors import (
     AlreadyExists,
     Corrupt,
@@ -270,35 +269,34 @@ async def test_a_caller_that_goes_away_while_a_chunk_is_made_durable() -> None:
 
 
 class UnstoppableDisk(MemoryDisk):
-    """Goes on with what was begun when the caller is gone, as calls in threads do."""
+    """Goes on with a rename when its caller is gone, as a call in a thread does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def create(self, path: str) -> DiskFile:
-        return await asyncio.shield(asyncio.ensure_future(self._create(path)))
+    async def rename(self, source: str, target: str) -> None:
+        await asyncio.shield(asyncio.ensure_future(self._rename(source, target)))
 
-    async def _create(self, path: str) -> DiskFile:
-        if path.startswith("tmp/0000002a"):
+    async def _rename(self, source: str, target: str) -> None:
+        if target.endswith("/EPOCH"):
             self.reached.set()
             await self.go_on.wait()
-        return await super().create(path)
+        await super().rename(source, target)
 
 
-async def test_a_caller_that_goes_away_while_a_chunk_is_begun() -> None:
+async def test_a_caller_that_goes_away_while_an_epoch_is_stored() -> None:
     disk = UnstoppableDisk()
     server = await start_server(disk)
-    task = asyncio.create_task(server.service.write_chunk(header_of(DATA)))
+    task = asyncio.create_task(server.service.write_chunk(with_epoch(header_of(DATA), 9)))
     await disk.reached.wait()
     task.cancel()
     await asyncio.sleep(0)
     disk.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    # What was left running would do its harm now.
-    for _ in range(10):
-        await asyncio.sleep(0)
+    # What is on the disk is obeyed: otherwise an older epoch could still be renamed over a newer one (Invariant 7).
+    assert server.store.epochs.get(CHUNK.group_id) == 9
     await assert_untouched(server)
 
 
