@@ -21,6 +21,7 @@ from dstore.core.ids import BootId
 from dstore.core.limits import HEARTBEAT_INTERVAL_S, STOP_GRACE_S
 from dstore.rpc.channel import Connections
 from dstore.rpc.server import RpcServer
+from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
@@ -89,7 +90,7 @@ class _Process:
 
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> ChunkStore:
         directory = self._config.directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         lock = DirectoryLock(directory, what="chunkserver")
         lock.acquire()
         stack.callback(lock.release)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dstore.core.errors import InvalidRequest, NotFound, PermissionDenied
 from dstore.crypto.keyring import create_keyring, load_keyring
+from dstore.system.directories import make_directory
 from dstore.system.environment import SystemRandom
 
 PASSPHRASE_SIZE_BYTES_MAX = 1024
@@ -35,7 +36,8 @@ def create_key_file(path: Path, passphrase: str | None) -> KeyFile:
         AlreadyExists: with reason KEY_FILE_EXISTS; a key file is never replaced.
         OSError: when the directory cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # With the key, everything that was written would be lost.
+    make_directory(path.parent)
     keyring = create_keyring(path, SystemRandom(), passphrase)
     return _describe(path, keyring.key_ids, created=True)
 

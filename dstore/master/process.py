@@ -17,6 +17,7 @@ from dstore.master.store.runner import ThreadRunner
 from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
 from dstore.rpc.server import RpcServer
+from dstore.system.directories import make_directory, sync_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
@@ -51,7 +52,8 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
         store = MeasuredStore(engine, clock, metrics.observe_commit)
         try:
             master = await open_master(store, clock=clock, random=SystemRandom(), policy=policy, version=__version__)
-            _sync_names(config.directory)
+            # The names of the files that SQLite made; what is in them, SQLite syncs itself.
+            sync_directory(config.directory)
             await _serve(config, master, engine, metrics, stopping)
         finally:
             await store.close()
@@ -97,7 +99,7 @@ async def _until_stopped(upkeep: Upkeep, stopping: asyncio.Event) -> None:
 
 def _make_directory(directory: Path) -> Path:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
     except OSError as error:
         raise NotReady(
             f"{directory} cannot be used for metadata ({error.strerror}); choose another directory with --dir.",
@@ -105,16 +107,6 @@ def _make_directory(directory: Path) -> Path:
             metadata={"path": str(directory)},
         ) from error
     return directory
-
-
-def _sync_names(directory: Path) -> None:
-    """Make the names of a new directory and of the files in it durable, as SQLite does for what is in the files."""
-    for path in (directory, directory.parent):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _announce(address: str, http_address: str) -> None:
