@@ -182,6 +182,13 @@ class TestSqlite:
         assert await store.write(lambda tx: tx.execute("PRAGMA journal_mode")) == [("wal",)]
         await store.close()
 
+    async def test_a_file_system_that_cannot_keep_commits_is_refused(self) -> None:
+        # The journal of a database in memory is in memory too, whatever is asked for.
+        with pytest.raises(NotReady) as caught:
+            await SqliteStore.open(":memory:", runner=ThreadRunner())
+        assert caught.value.reason == "STORE_NOT_DURABLE"
+        assert caught.value.metadata["found"] == "memory"
+
     async def test_committed_data_is_there_after_reopening(self, tmp_path: Path) -> None:
         path = str(tmp_path / "meta.db")
         store = await SqliteStore.open(path, runner=InlineRunner())

@@ -34,6 +34,10 @@ _PRAGMAS = (
     "PRAGMA cache_size = -32768",
 )
 
+#: SQLite answers a mode that the file system cannot give with another one, not with an error; in any other than these
+#: a commit that was answered can be rolled back after a power loss (Invariant 1).
+_IN_FORCE: dict[str, str | int] = {"journal_mode": "wal", "synchronous": 2}
+
 #: After one of these the state of the files, or of the transaction, is unknown.
 _DISK_ERRORS = (
     apsw.IOError,
@@ -129,7 +133,7 @@ class SqliteStore:
         """Open or create the file at ``path``.
 
         Raises:
-            NotReady: reason ``SQLITE_TOO_OLD``.
+            NotReady: reason ``SQLITE_TOO_OLD``; ``STORE_NOT_DURABLE``, when the file system cannot keep commits.
             Unavailable: reason ``STORE_FAILED``, when the file cannot be opened or is no database.
         """
         check_sqlite_version(apsw.sqlite_lib_version())
@@ -139,6 +143,9 @@ class SqliteStore:
         except apsw.Error as error:
             await runner.close()
             raise _failed(f"{path} cannot be opened: {error}") from error
+        except NotReady:
+            await runner.close()
+            raise
         return store
 
     @property
@@ -216,6 +223,10 @@ class SqliteStore:
         self._writer = apsw.Connection(self._path)
         for pragma in _PRAGMAS:
             self._writer.execute(pragma)
+        for name, wanted in _IN_FORCE.items():
+            found = self._writer.execute(f"PRAGMA {name}").fetchone()
+            if found != (wanted,):
+                raise _not_durable(self._path, name, str(found and found[0]))
 
     def _commit(self, batch: list[_Waiter]) -> list[_Outcome]:
         writer = self._writer
@@ -265,6 +276,14 @@ def _failed(why: str) -> Unavailable:
     return Unavailable(
         f"The metadata store does not answer: {why}. Look at the master's disk, then start the master again.",
         reason="STORE_FAILED",
+    )
+
+
+def _not_durable(path: str, name: str, found: str) -> NotReady:
+    return NotReady(
+        f"{path} is on a file system that cannot keep commits: SQLite's {name} is {found} there. Use a local disk.",
+        reason="STORE_NOT_DURABLE",
+        metadata={"path": path, "pragma": name, "found": found},
     )
 
 
