@@ -75,12 +75,26 @@ def check_complete(tx: Transaction, policy: Policy, commit: Commit) -> None:
     )[0]
     if (count, distinct) != (wanted, wanted) or (wanted > 0 and (first, last) != (0, wanted - 1)):
         raise _incomplete(f"{wanted} chunks are wanted, each once; {count} records came, of {distinct} chunks")
+    last_size_bytes = commit.size_bytes - (wanted - 1) * policy.chunk_size_bytes
+    # A file with a chunk of any other length could be committed, and never be read.
+    wrong = tx.execute(
+        "SELECT chunk_index, length_bytes FROM intent_chunks WHERE intent_id = ? AND chunk_index IS NOT NULL "
+        "AND length_bytes <> CASE WHEN chunk_index = ? THEN ? ELSE ? END ORDER BY chunk_index LIMIT 1",
+        (commit.intent_id, wanted - 1, _sealed_length(last_size_bytes), sealed_length_max(policy)),
+    )
+    if wrong:
+        raise _incomplete(f"chunk {wrong[0][0]} has {wrong[0][1]} bytes, which is not what its part of the file makes")
 
 
 def sealed_length_max(policy: Policy) -> int:
     """Return the most bytes of ciphertext that one chunk can have."""
-    segments = policy.chunk_size_bytes // SEGMENT_SIZE_BYTES + 1
-    return CHUNK_HEADER_SIZE_BYTES + policy.chunk_size_bytes + segments * SEGMENT_TAG_SIZE_BYTES
+    return _sealed_length(policy.chunk_size_bytes)
+
+
+def _sealed_length(size_bytes: int) -> int:
+    # The last segment is shorter than the others, if need be empty.
+    segments = size_bytes // SEGMENT_SIZE_BYTES + 1
+    return CHUNK_HEADER_SIZE_BYTES + size_bytes + segments * SEGMENT_TAG_SIZE_BYTES
 
 
 def _check_fields(policy: Policy, chunk: WrittenChunk) -> None:

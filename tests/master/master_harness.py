@@ -28,6 +28,8 @@ from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
 
 CHUNK_SIZE = 16384
+#: A whole chunk: its header, one full segment, and an empty one.
+SEALED_SIZE = 56 + (CHUNK_SIZE + 16) + 16
 HEADER = bytes(range(56))
 POLICY = Policy("default", 3, 2, CHUNK_SIZE, "server")
 KEYS = (WrappedKey(1, b"8 bytes.", b"wrapped"),)
@@ -243,7 +245,7 @@ class MasterHarness:
 
 
 def written(placement: ChunkPlacement, index: int, without: Sequence[ServerId] = ()) -> WrittenChunk:
-    record = ChunkRecord(index, placement.chunk_id, 1000 + index, 0xDEADBEEF, HEADER)
+    record = ChunkRecord(index, placement.chunk_id, SEALED_SIZE, 0xDEADBEEF, HEADER)
     return WrittenChunk(record, tuple(each for each in placement.chain if each not in without))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from master_harness import CHUNK_SIZE, POLICY, MasterHarness, boot_id, identity, server_id
+from master_harness import CHUNK_SIZE, POLICY, SEALED_SIZE, MasterHarness, boot_id, identity, server_id
 
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, Heartbeat, ServerLabels, ServerPhase
@@ -38,7 +38,7 @@ async def test_a_whole_cluster_is_well(cluster: MasterHarness) -> None:
     assert status.summary == "3 of 3 chunkservers are up; every one of 3 chunks has 3 copies."
     assert (status.servers_up, status.servers_total, status.group_count) == (3, 3, 12)
     assert (status.file_count, status.directory_count, status.chunk_count) == (1, 2, 3)
-    assert (status.logical_bytes, status.stored_bytes) == (3 * CHUNK_SIZE, 3 * (1000 + 1001 + 1002))
+    assert (status.logical_bytes, status.stored_bytes) == (3 * CHUNK_SIZE, 3 * 3 * SEALED_SIZE)
     assert (status.under_replicated_chunks, status.unavailable_chunks, status.deleted_chunks) == (0, 0, 0)
     assert status.writes_in_progress == 1
     assert status.capacity == Capacity(3_000_000, 300_000)
@@ -76,7 +76,7 @@ async def test_missing_replicas_stay_a_warning_after_the_server_came_back(cluste
     assert (status.health, codes(status)) == (Health.WARN, ["CHUNKS_UNDER_REPLICATED"])
     assert status.under_replicated_chunks == 2
     assert [server.missing_chunk_count for server in status.servers] == [0, 0, 2]
-    assert status.stored_bytes == 3 * (1000 + 1001 + 1002 + 1003) + 2 * (1000 + 1001)
+    assert status.stored_bytes == (3 * 4 + 2 * 2) * SEALED_SIZE
     await cluster.remove("/x")
     assert (await status_of(cluster)).health is Health.OK
 

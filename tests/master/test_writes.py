@@ -72,21 +72,6 @@ async def test_chunks_can_be_recorded_in_pieces_and_in_any_order(cluster: Master
     assert {group.group_id for group in opened.page.groups} == {each.group_id for each in expected}
 
 
-@pytest.mark.parametrize(
-    ("size_bytes", "chunk_count"),
-    [(0, 0), (1, 1), (CHUNK_SIZE - 1, 1), (CHUNK_SIZE, 1), (CHUNK_SIZE + 1, 2), (2 * CHUNK_SIZE, 2)],
-)
-async def test_sizes_at_the_boundaries(cluster: MasterHarness, size_bytes: int, chunk_count: int) -> None:
-    intent = await cluster.begin("/file", chunk_count=3)
-    chunks = [written(intent.placements[index], index) for index in range(chunk_count)]
-    for wrong in (chunk_count - 1, chunk_count + 1):
-        with pytest.raises(errors.InvalidRequest) as caught:
-            await cluster.commit(intent, chunks, size_bytes=size_bytes, chunk_count=wrong)
-        assert caught.value.reason == "CHUNK_RECORD_INVALID"
-    info = await cluster.commit(intent, chunks, size_bytes=size_bytes)
-    assert (info.size_bytes, info.chunk_count) == (size_bytes, chunk_count)
-
-
 async def test_list_chunks_goes_on_where_open_ended(cluster: MasterHarness) -> None:
     info = await cluster.write("/file", chunk_count=5)
     for start, count, expected in [(0, 0, 5), (0, 2, 2), (3, 2, 2), (4, 9, 1), (5, 1, 0), (1 << 64, 1, 0)]:
