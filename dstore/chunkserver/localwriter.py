@@ -193,11 +193,16 @@ class LocalWriter:
             await self._file.sync()
             await self._file.close()
             async with self._store.committing(self._header.chunk_id):
-                # Invariant 7: the epoch may have moved on while the frames came.
-                self._store.epochs.check(self._header.chunk_id.group_id, self._header.group_epoch)
+                # Invariant 7: the epoch may have moved on while the frames came, and during every wait here.
+                self._check_epoch()
                 if not await self._is_stored(footer.crc32c):
+                    self._check_epoch()
                     await self._give_name()
+                self._check_epoch()
         return WriteResult((ReplicaAck(self._store.identity.server_id, Durability.SYNCED),))
+
+    def _check_epoch(self) -> None:
+        self._store.epochs.check(self._header.chunk_id.group_id, self._header.group_epoch)
 
     async def _give_name(self) -> None:
         disk, path = self._store.disk, paths.chunk_path(self._header.chunk_id)

@@ -27,8 +27,9 @@ from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.disk import LocalDisk, LocalDiskFile
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.metrics import ChunkserverMetrics
+from dstore.chunkserver.paths import chunk_path
 from dstore.chunkserver.service import ChunkService
-from dstore.core.errors import OutOfSpace, Unavailable
+from dstore.core.errors import NotReady, OutOfSpace, Unavailable
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import GroupId
 
@@ -188,3 +189,30 @@ async def test_a_write_that_is_cancelled_while_it_begins_leaves_no_file_behind(t
     assert list((tmp_path / "tmp").iterdir()) == []
     store.disk.close()
     disk.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "path_start", "leaves_chunk"),
+    [("sync", "tmp/", False), ("open", "groups/", False), ("sync_directory", "groups/", True)],
+)
+async def test_an_epoch_that_comes_while_a_chunk_is_stored_is_obeyed(
+    operation: str, path_start: str, leaves_chunk: bool
+) -> None:
+    server = await start_server()
+    header = header_of(DATA)
+    writer = await server.service.write_chunk(header)
+    for each in frames_of(DATA):
+        await writer.send(each)
+
+    async def before(each: str, path: str) -> None:
+        if each == operation and path.startswith(path_start):
+            server.disk.before = no_fault
+            await server.store.adopt_epochs([GroupEpoch(header.chunk_id.group_id, 5)])
+
+    server.disk.before = before
+    with pytest.raises(NotReady) as caught:
+        await writer.finish(finish_of(DATA))
+    assert caught.value.reason == "STALE_GROUP_EPOCH"
+    await writer.abort()
+    # A chunk that has its name already stays, for the master to collect; nobody counts it.
+    assert server.chunk_paths() == ((chunk_path(header.chunk_id),) if leaves_chunk else ())
