@@ -109,6 +109,16 @@ class LocalTestCluster:
         """Return what one process wrote to stdout and stderr, over all its runs."""
         return (self.root / "logs" / f"{name}.log").read_text()
 
+    def unfinished_files(self) -> list[str]:
+        """Return the names of all temporary files on all chunkservers: chunks that are being written."""
+        return [path.name for name in self.names[1:] for path in (self.directory(name) / "tmp").iterdir()]
+
+    def popen(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start ``dstore`` with these arguments against this cluster, with pipes for its standard streams."""
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "dstore", *arguments]
+        return subprocess.Popen(command, env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe)
+
     def run(self, *arguments: str, stdin: bytes = b"", timeout_s: float = 60) -> subprocess.CompletedProcess[bytes]:
         """Run ``dstore`` with these arguments against this cluster; the caller looks at the exit code."""
         return run_dstore(arguments, environ=self.environ, stdin=stdin, timeout_s=timeout_s)

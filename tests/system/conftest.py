@@ -1,9 +1,10 @@
 """Fixtures of the system tests: real processes on this machine."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from cluster import LocalTestCluster
+from cluster import LocalTestCluster, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -24,5 +25,22 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestC
     try:
         cluster.start()
         yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def abandoned_write(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalTestCluster, float]]:
+    """A cluster whose client was killed in the middle of a put, and when; its lease runs out during other tests."""
+    home = tmp_path_factory.mktemp("abandoned")
+    with (home / "large").open("wb") as large:
+        large.truncate(1024 * 1024 * 1024)
+    cluster = LocalTestCluster(home, chunk_size_bytes=1024 * 1024)
+    try:
+        cluster.start()
+        with cluster.popen("put", str(home / "large"), "/abandoned") as putting:
+            wait_until(lambda: len(cluster.unfinished_files()) >= 3, what="chunks are under way", timeout_s=20)
+            putting.kill()
+        yield cluster, time.monotonic()
     finally:
         cluster.stop()

@@ -64,12 +64,6 @@ class Bench:
             for path in self.cluster.directory(name).rglob(f"*{self.header.chunk_id}*")
         ]
 
-    def unfinished(self) -> list[str]:
-        """Return every temporary file on any server."""
-        return [
-            str(path) for name in self.cluster.names[1:] for path in (self.cluster.directory(name) / "tmp").iterdir()
-        ]
-
 
 @pytest.fixture(scope="module")
 def bench(small_chunks_cluster: LocalTestCluster) -> Iterator[Bench]:
@@ -163,7 +157,7 @@ def test_a_chain_that_names_a_dead_server(bench: Bench) -> None:
         assert (code, error.reason) == ("UNAVAILABLE", "NEXT_SERVER_UNREACHABLE")
         assert error.metadata["server_id"] == STRANGER, "the writer learns whom to avoid"
         assert "127.0.0.1:1" in error.message
-        wait_until(lambda: bench.unfinished() == [], what="nothing unfinished is left", timeout_s=10)
+        wait_until(lambda: bench.cluster.unfinished_files() == [], what="nothing unfinished is left", timeout_s=10)
 
 
 def test_a_chain_that_goes_through_something_else(bench: Bench) -> None:
@@ -173,7 +167,7 @@ def test_a_chain_that_goes_through_something_else(bench: Bench) -> None:
         _, error = refused_raw(bench.address, METHOD, opening(bench.fresh(chain=chain)), *GOOD, finish())
         assert error.reason in ("SERVICE_NOT_OFFERED", "NEXT_SERVER_UNREACHABLE")
         assert error.metadata["server_id"] == STRANGER
-        wait_until(lambda: bench.unfinished() == [], what="nothing unfinished is left", timeout_s=10)
+        wait_until(lambda: bench.cluster.unfinished_files() == [], what="nothing unfinished is left", timeout_s=10)
 
 
 @pytest.mark.parametrize("numbers", [(0,), (1, 0), (1, 1), (1, 2, 1)], ids=["itself", "back", "twice", "twice, apart"])
@@ -190,7 +184,7 @@ def test_a_chain_that_loops_back_under_another_name(bench: Bench) -> None:
     code, error = refused_raw(bench.address, METHOD, opening(header), *GOOD, finish())
     assert (code, error.reason) == ("UNAVAILABLE", "NEXT_SERVER_UNREACHABLE")
     assert "other servers" in error.message
-    wait_until(lambda: bench.unfinished() == [], what="nothing unfinished is left", timeout_s=10)
+    wait_until(lambda: bench.cluster.unfinished_files() == [], what="nothing unfinished is left", timeout_s=10)
 
 
 @pytest.mark.parametrize(
@@ -253,3 +247,15 @@ async def test_a_stream_that_stops_half_way(bench: Bench) -> None:
             assert [path for path in left if f"/{bench.members[0].name}/tmp/" in path], left
             bench.cluster.start_node(bench.members[0].name)
         wait_until(lambda: bench.files() == [], what="nothing of the chunk is left", timeout_s=10)
+
+
+def test_a_killed_client_leaves_nothing_to_be_seen(abandoned_write: tuple[LocalTestCluster, float]) -> None:
+    cluster, _ = abandoned_write
+    wait_until(lambda: cluster.unfinished_files() == [], what="no temporary file is left", timeout_s=20)
+    with client_of(cluster) as client:
+        assert list(client.list("/")) == []
+        # The name is free.
+        client.put("/abandoned", b"another")
+        assert client.get("/abandoned") == b"another"
+        client.remove("/abandoned")
+    check_logs(cluster)
