@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChainMember, Durability, Frame, WriteFinish, WriteHeader, WriteResult
-from dstore.core.errors import DeadlineExceeded, DstoreError, Internal, NotReady
+from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady
 from dstore.core.files import ChunkPlacement, ChunkRecord, WrittenChunk
 from dstore.core.ids import ClusterId, ServerId
 from dstore.core.interfaces import ChunkWriter, Peers
@@ -58,7 +58,8 @@ async def send_chunk(
 ) -> WrittenChunk:
     """Write a chunk to a chain and return its record with the servers that have it on stable storage.
 
-    ``buffer`` holds one frame at a time; a receiver must not keep a frame's data after ``send`` returned.
+    The placement must have passed ``check_placement``. ``buffer`` holds one frame at a time; a receiver must not keep a
+    frame's data after ``send`` returned.
 
     Raises:
         DstoreError: the chunk must be given up (Invariant 6); ``blamed_server`` tells who failed.
@@ -146,11 +147,6 @@ async def _send_frames(writer: ChunkWriter, chunk: ChunkToSend, head: _Head, buf
 
 def _chain(placement: ChunkPlacement) -> tuple[ChainMember, ...]:
     members = {replica.server_id: replica for replica in placement.group.members}
-    if not placement.chain or not set(placement.chain) <= members.keys():
-        raise Internal(
-            f"The master placed chunk {placement.chunk_id} on servers that are not in its group; report this defect.",
-            reason="PLACEMENT_INVALID",
-        )
     return tuple(ChainMember(server_id, members[server_id].address) for server_id in placement.chain)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakSet
 
+from dstore.client import answers
 from dstore.client.arguments import LocalPath, check_mode, check_range, precondition_of
 from dstore.client.contact import Contact, Services
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view, collect
@@ -119,15 +120,7 @@ class AsyncClient:
     async def describe(self, path: str) -> FileDescription:
         """Return where a file is: its chunks, their groups and replicas."""
         path = normalize_path(path)
-        admin = await self._contact.admin()
-        description = await admin.describe_file(path, start_index=0, count=_DESCRIBE_PAGE_SIZE)
-        chunks = list(description.chunks)
-        following = description.next_chunk_index
-        while following is not None and following > len(chunks) - 1:
-            page = await admin.describe_file(path, start_index=following, count=_DESCRIBE_PAGE_SIZE)
-            chunks += page.chunks
-            following = page.next_chunk_index if page.chunks else None
-        return replace(description, chunks=tuple(chunks), next_chunk_index=None)
+        return await answers.describe(await self._contact.admin(), path, _DESCRIBE_PAGE_SIZE)
 
     async def resolve(self, request_id: RequestId) -> FileInfo | RemoveResult:
         """Find out what became of a mutation that raised ``CommitUnknown``, by repeating it with its request id.
@@ -275,7 +268,7 @@ class AsyncClient:
     async def stat(self, path: str) -> FileInfo:
         """Return what a path names."""
         path = normalize_path(path)
-        return await (await self._contact.namespace()).stat(path)
+        return answers.about(path, await (await self._contact.namespace()).stat(path))
 
     async def exists(self, path: str) -> bool:
         """Return whether there is a file or directory."""
@@ -290,14 +283,8 @@ class AsyncClient:
     ) -> AsyncIterator[tuple[FileInfo, ...]]:
         """Yield a directory page by page, in order of names; memory stays bounded."""
         path = normalize_path(path)
-        namespace = await self._contact.namespace()
-        token = ""
-        while True:
-            page = await namespace.list(path, page_size=page_size, page_token=token)
-            yield page.entries
-            token = page.next_page_token
-            if not token:
-                return
+        async for entries in answers.list_pages(await self._contact.namespace(), path, page_size):
+            yield entries
 
     async def list(self, path: str) -> AsyncIterator[FileInfo]:
         """Yield the entries of a directory, in order of names."""
@@ -329,9 +316,10 @@ class AsyncClient:
     async def make_directory(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> FileInfo:
         """Make a directory; the options are those of ``pathlib.Path.mkdir``."""
         path = normalize_path(path)
-        return await (await self._contact.namespace()).make_directory(
+        info = await (await self._contact.namespace()).make_directory(
             path, parents=parents, exist_ok=exist_ok, request_id=RequestId(self._random.uuid())
         )
+        return replace(info, path=path)
 
     async def rename(self, source: str, target: str) -> FileInfo:
         """Rename a file or directory in one step; a file replaces a file, a directory an empty directory."""

@@ -7,6 +7,7 @@ whoever changes the master's database cannot make a client accept other bytes.
 
 from dataclasses import dataclass, field, replace
 
+from dstore.client.answers import is_parent_possible
 from dstore.client.high_water import HighWaterMarks
 from dstore.core.errors import Corrupt
 from dstore.core.files import ChunkRecord, FileInfo, FileKind, OpenedFile
@@ -59,6 +60,8 @@ async def open_verified(
         if opened.info.version < seen:
             raise rolled_back(path, opened.info.version, seen)
     _compare(path, "cluster", opened.cluster_id, cluster_id)
+    if not is_parent_possible(path, opened.parent_id):
+        raise _mismatch(path, f"directory {opened.parent_id} cannot be the one that holds it", what="parent directory")
     dek = unwrap_dek(keyring, opened.wrapped_keys, cluster_id, opened.info.file_id, path)
     manifest = open_manifest(dek, cluster_id, opened.info.file_id, opened.sealed_manifest)
     compare_manifest(path, manifest, opened.info, parent_id=opened.parent_id, name=name)

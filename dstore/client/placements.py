@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from dstore.client.answers import check_placement, invalid_answer
 from dstore.client.session import Session
 from dstore.core.backoff import Backoff
 from dstore.core.errors import OutOfSpace, Unavailable
@@ -57,6 +58,7 @@ class Placements:
         """``expected`` is how many chunks the file will have, as far as known."""
         self._session = session
         self._intent_id: IntentId = intent.intent_id
+        self._policy = intent.policy
         self._ready = deque(intent.placements)
         self._ledger = ledger
         self._expected_left = expected
@@ -69,6 +71,7 @@ class Placements:
             Unavailable: reason ``NOT_ENOUGH_SERVERS``.
             OutOfSpace: reason ``CLUSTER_FULL``.
             Conflict: reason ``INTENT_EXPIRED``.
+            Internal: reason ``PLACEMENT_INVALID``.
         """
         async with self._lock:
             avoided = self._session.avoided.current()
@@ -81,6 +84,7 @@ class Placements:
                 placement = self._ready.popleft()
             if self._expected_left:
                 self._expected_left -= 1
+            check_placement(placement, self._policy)
             return placement
 
     async def _allocate(self, avoided: tuple[ServerId, ...]) -> tuple[ChunkPlacement, ...]:
@@ -109,6 +113,8 @@ class Placements:
         patience_s = 0.0 if avoided else ALLOCATE_PATIENCE_S
         placements = await wait_for_servers(self._session, allocate, patience_s=patience_s)
         self._ledger.note_sent(written)
+        if not placements:
+            raise invalid_answer("it placed no chunk", reason="PLACEMENT_INVALID")
         return placements
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from dstore.client.answers import is_parent_possible
 from dstore.client.opening import compare_manifest, rolled_back
 from dstore.client.session import Session
 from dstore.core.backoff import Backoff
@@ -23,8 +24,16 @@ async def rename(session: Session, source: str, target: str) -> FileInfo:
         DstoreError: as ``Namespace.prepare_rename`` and ``Namespace.rename``.
     """
     backoff = Backoff()
+    refusal: Conflict | Corrupt
     for attempt_index in range(RENAME_ATTEMPTS_MAX):
         ticket = await _prepare(session, source, target)
+        target_place = (session.cluster.cluster_id, ticket.target_parent_id, ticket.target_name)
+        seen = await session.marks.highest(*target_place)
+        if not ticket.source.is_directory and ticket.version <= seen:
+            # A commit of this client may have overtaken the answer; an honest later one is newer.
+            refusal = rolled_back(target, ticket.version, seen)
+            await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
+            continue
         sealed = b"" if ticket.source.is_directory else await _seal_again(session, source, target, ticket)
         try:
             info = await session.namespace.rename(
@@ -32,15 +41,13 @@ async def rename(session: Session, source: str, target: str) -> FileInfo:
                 request_id=session.request_id(),
             )
         except Conflict as error:
-            conflict = error
+            refusal = error
             await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
             continue
         if not ticket.source.is_directory:
-            await session.marks.note(
-                session.cluster.cluster_id, ticket.target_parent_id, ticket.target_name, ticket.version
-            )
-        return info
-    raise conflict
+            await session.marks.note(*target_place, ticket.version)
+        return replace(info, path=target)
+    raise refusal
 
 
 async def _prepare(session: Session, source: str, target: str) -> RenameTicket:
@@ -66,7 +73,13 @@ async def _seal_again(session: Session, source: str, target: str, ticket: Rename
     dek = unwrap_dek(session.keyring, ticket.wrapped_keys, cluster_id, ticket.source.file_id, source)
     manifest = open_manifest(dek, cluster_id, ticket.source.file_id, ticket.sealed_manifest)
     compare_manifest(source, manifest, ticket.source, parent_id=ticket.source_parent_id, name=name)
-    if ticket.target_name != target.rsplit("/", 1)[-1] or ticket.version <= ticket.source.version:
+    if (
+        ticket.cluster_id != cluster_id
+        or ticket.target_name != target.rsplit("/", 1)[-1]
+        or not is_parent_possible(source, ticket.source_parent_id)
+        or not is_parent_possible(target, ticket.target_parent_id)
+        or ticket.version <= ticket.source.version
+    ):
         raise Corrupt(
             f"The master prepared another rename than that of {source} to {target}; it is damaged or lying.",
             reason="TICKET_INVALID",

@@ -8,9 +8,11 @@ Invariant 6: a chunk that failed is given up, and the same bytes go to a new id 
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from dstore.client.answers import check_policy, invalid_answer, is_parent_possible
 from dstore.client.chunk_sending import FRAME_BUFFER_SIZE_BYTES, ChunkToSend, blamed_server, send_chunk
 from dstore.client.opening import rolled_back
 from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
@@ -20,13 +22,12 @@ from dstore.core.errors import (
     CommitUnknown,
     Conflict,
     DstoreError,
-    Internal,
     InvalidRequest,
     LimitExceeded,
     OutOfSpace,
     Unavailable,
 )
-from dstore.core.files import Commit, FileInfo, Precondition, WriteIntent, WrittenChunk
+from dstore.core.files import Commit, FileInfo, FileKind, Precondition, WriteIntent, WrittenChunk
 from dstore.core.ids import Version
 from dstore.core.limits import (
     ABANDON_TIMEOUT_S,
@@ -100,6 +101,7 @@ class FileWriter:
         Raises:
             DstoreError: as ``Namespace.begin_write``.
         """
+        check_policy(session.cluster.policy)
         chunk_size_bytes = session.cluster.policy.chunk_size_bytes
         first = 1 if size_bytes is None else min(-(-size_bytes // chunk_size_bytes), PLACEMENTS_AHEAD_MAX)
         request_id = session.request_id()
@@ -110,10 +112,13 @@ class FileWriter:
             ),
             patience_s=BEGIN_PATIENCE_S,
         )
-        if intent.cluster_id != session.cluster.cluster_id or intent.name != path.rsplit("/", 1)[-1]:
-            raise Internal(
-                f"The master began another write than that of {path}; report this defect.", reason="INTENT_INVALID"
-            )
+        check_policy(intent.policy)
+        if (
+            intent.cluster_id != session.cluster.cluster_id
+            or intent.name != path.rsplit("/", 1)[-1]
+            or not is_parent_possible(path, intent.parent_id)
+        ):
+            raise invalid_answer(f"it began another write than that of {path}", reason="INTENT_INVALID")
         return cls(session, path, intent, size_bytes=size_bytes, is_exact=is_exact, progress=progress)
 
     @property
@@ -237,19 +242,18 @@ class FileWriter:
         backoff = Backoff()
         for attempt_index in range(CHUNK_WRITE_ATTEMPTS_MAX):
             placement = await self._placements.take()
+            chunk = self._prepare(index, plaintext)
             try:
                 return await send_chunk(
                     self._session.peers,
-                    self._prepare(index, plaintext),
+                    chunk,
                     placement,
                     cluster_id=self._intent.cluster_id,
                     min_replicas=self._intent.policy.min_replicas,
                     buffer=buffer,
                 )
-            except InvalidRequest:
-                # The server says that this client is wrong; another one would say the same.
-                raise
             except DstoreError as error:
+                # Also one that blames this client: a single bad server must not end what others can take.
                 failure = error
             blamed = blamed_server(failure, placement)
             if blamed is not None:
@@ -309,7 +313,7 @@ class FileWriter:
                         raise
                 else:
                     await session.marks.note(intent.cluster_id, intent.parent_id, intent.name, version)
-                    return info
+                    return self._in_own_words(info, version)
             if attempt_index > 0:
                 await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
             lease = await session.namespace.renew_intent(intent.intent_id, fresh_version=True)
@@ -321,6 +325,18 @@ class FileWriter:
             "when they are done.",
             reason="VERSION_SUPERSEDED",
             metadata={"path": self._path},
+        )
+
+    def _in_own_words(self, info: FileInfo, version: Version) -> FileInfo:
+        """Return what the master says of the commit, with what was sealed in place of what it says of that."""
+        return replace(
+            info,
+            path=self._path,
+            kind=FileKind.FILE,
+            file_id=self._intent.file_id,
+            size_bytes=self._size_bytes,
+            version=version,
+            chunk_count=self._chunk_count,
         )
 
     def _sealed_commit(self, version: Version) -> Commit:
