@@ -21,6 +21,9 @@ BEGIN_PATIENCE_S = 3 * HEARTBEAT_INTERVAL_S
 #: In the middle of a write, servers that seem lost may only be slow.
 ALLOCATE_PATIENCE_S = SERVER_DOWN_AFTER_S + 3 * HEARTBEAT_INTERVAL_S
 
+#: The master surely did nothing.
+_REFUSALS = ("NOT_ENOUGH_SERVERS", "CLUSTER_FULL")
+
 
 class Ledger:
     """The written chunks of one file: digested in order, and kept only until the master has them."""
@@ -92,8 +95,9 @@ class Placements:
         count = min(max(wanted, 1), PLACEMENTS_AHEAD_MAX)
         try:
             return await self._call(count, avoided)
-        except (Unavailable, OutOfSpace):
-            if not avoided:
+        except (Unavailable, OutOfSpace) as error:
+            # Only when the master refused: after a lost answer it may have the records, and takes each only once.
+            if not avoided or error.reason not in _REFUSALS:
                 raise
             # A server that failed a moment ago is better than none.
             return await self._call(count, ())
