@@ -142,7 +142,7 @@ class ChunkReader:
     async def _use(self, chunk_id: ChunkId) -> AsyncIterator[OpenChunk]:
         """Lend an open chunk; what goes wrong while it is used becomes an error that names it."""
         if chunk_id in self._store.corrupt:
-            raise self._store.report_corrupt(chunk_id, "it failed a check earlier")
+            raise await self._store.report_corrupt(chunk_id, "it failed a check earlier")
         try:
             async with self._store.translate(f"reading chunk {chunk_id}"):
                 chunk = await self._acquire(chunk_id)
@@ -154,7 +154,7 @@ class ChunkReader:
                         await self._retire(chunk)
         except Corrupt as error:
             self._forget(chunk_id)
-            raise self._store.report_corrupt(chunk_id, error.metadata.get("problem", str(error))) from error
+            raise await self._store.report_corrupt(chunk_id, error.metadata.get("problem", str(error))) from error
 
     async def _acquire(self, chunk_id: ChunkId) -> OpenChunk:
         chunk = self._open.get(chunk_id)

@@ -55,8 +55,8 @@ class ChunkStore:
         epochs: of the groups.
         recovery: what opening found.
         chunk_count: chunks with their name in place.
-        corrupt: chunks that failed a check since the start; they are not served and never deleted. Bounded by the
-            chunks on the disk.
+        corrupt: chunks that failed a check, now or in an earlier run; they are not served and never deleted. Bounded
+            by the chunks on the disk.
     """
 
     def __init__(self, disk: Disk, name: str, identity: DiskIdentity, names: TemporaryNames) -> None:
@@ -87,6 +87,8 @@ class ChunkStore:
         store = cls(disk, name, await open_identity(disk, random, names), names)
         store.recovery = recovery
         await disk.make_directory(paths.GROUPS)
+        await disk.make_directory(paths.CORRUPT)
+        store.corrupt = await _marked_corrupt(disk, recovery)
         async for group_id in _scan(disk, recovery):
             await store.epochs.load(group_id)
         store.chunk_count = recovery.chunk_count
@@ -186,19 +188,33 @@ class ChunkStore:
                 metadata={"cause": self._suspicion},
             )
 
-    def report_corrupt(self, chunk_id: ChunkId, problem: str) -> Corrupt:
-        """Remember a chunk that failed a check, and return the error to raise.
+    async def report_corrupt(self, chunk_id: ChunkId, problem: str) -> Corrupt:
+        """Remember a chunk that failed a check, beyond a restart, and return the error to raise.
 
         It stays where it is: what is wrong with it may still be found out, and another replica replaces it.
         """
         if chunk_id not in self.corrupt:
             self.corrupt.add(chunk_id)
             _log.error("chunk %s is corrupt and no longer served: %s", chunk_id, problem)
+            await self._mark_corrupt(chunk_id)
         return Corrupt(
             f"Chunk {chunk_id} on {self.name} is damaged: {problem}. Use another replica.",
             reason="CHUNK_CORRUPT",
-            metadata={"chunk_id": str(chunk_id), "problem": problem, **self.label},
+            metadata={
+                "chunk_id": str(chunk_id),
+                "server_id": self._identity.server_id,
+                "server_name": self.name,
+                "problem": problem,
+            },
         )
+
+    async def _mark_corrupt(self, chunk_id: ChunkId) -> None:
+        try:
+            await (await self.disk.create(paths.corrupt_path(chunk_id))).close()
+            await self.disk.sync_directory(paths.CORRUPT)
+        except OSError as error:
+            # The reader is told that the chunk is corrupt, which matters more; the disk may be suspect from now on.
+            self.fail(error, f"marking chunk {chunk_id} as corrupt")
 
     def attribute(self, error: DstoreError) -> None:
         """Add to an error that this server failed, unless it already names one."""
@@ -218,10 +234,21 @@ async def _empty_temporary(disk: Disk, recovery: Recovery) -> None:
     await disk.sync_directory(paths.TEMPORARY)
 
 
+async def _marked_corrupt(disk: Disk, recovery: Recovery) -> set[ChunkId]:
+    marked = set()
+    for name in await disk.list(paths.CORRUPT):
+        chunk_id = paths.parse_corrupt(name)
+        if chunk_id is None:
+            recovery.report_unknown(f"{paths.CORRUPT}/{name}")
+        else:
+            marked.add(chunk_id)
+    return marked
+
+
 async def _scan(disk: Disk, recovery: Recovery) -> AsyncIterator[GroupId]:
     """Yield the groups, count chunks and note unknown names; holds the names of one directory at a time."""
     for name in await disk.list(""):
-        if name not in (paths.IDENTITY, paths.LOCK, paths.GROUPS, paths.TEMPORARY):
+        if name not in (paths.IDENTITY, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT):
             recovery.report_unknown(name)
     for group_name in await disk.list(paths.GROUPS):
         group_path = f"{paths.GROUPS}/{group_name}"

@@ -40,7 +40,7 @@ class ChunkserverMetrics:
         )
         self.chunks = Gauge("dstore_chunks", "Chunks on the disk.", registry=registry)
         self.corrupt_chunks = Gauge(
-            "dstore_corrupt_chunks", "Chunks that failed a check since the start.", registry=registry
+            "dstore_corrupt_chunks", "Chunks that failed a check and are not served.", registry=registry
         )
 
     def render(self) -> bytes:

@@ -4,6 +4,7 @@
     LOCK                                           held by the running process
     groups/<group>/EPOCH                           newest epoch of the group that was seen
     groups/<group>/<fan-out>/<chunk id>            one chunk
+    corrupt/<chunk id>                             an empty file: the chunk failed a check
     tmp/<name>.<number>                            a file that is being written; removed at the next start
 
 ``<group>`` is 8 hex digits, ``<fan-out>`` the last 2 hex digits of the chunk's sequence: at most 256
@@ -16,6 +17,7 @@ from dstore.core.ids import ChunkId, GroupId
 
 GROUPS = "groups"
 TEMPORARY = "tmp"
+CORRUPT = "corrupt"
 IDENTITY = "IDENTITY"
 LOCK = "LOCK"
 EPOCH = "EPOCH"
@@ -39,6 +41,11 @@ def chunk_directory(chunk_id: ChunkId) -> str:
 def chunk_path(chunk_id: ChunkId) -> str:
     """Return the path of a chunk file."""
     return f"{chunk_directory(chunk_id)}/{chunk_id}"
+
+
+def corrupt_path(chunk_id: ChunkId) -> str:
+    """Return the path of the mark that a chunk is corrupt."""
+    return f"{CORRUPT}/{chunk_id}"
 
 
 def epoch_path(group_id: GroupId) -> str:
@@ -66,6 +73,11 @@ def parse_group(name: str) -> GroupId | None:
 def parse_fan_out(name: str) -> int | None:
     """Return the number of a fan-out directory; None when the name is none."""
     return int(name, 16) if _FAN_OUT.fullmatch(name) else None
+
+
+def parse_corrupt(name: str) -> ChunkId | None:
+    """Return the chunk that a name in ``corrupt`` stands for; None when it stands for none."""
+    return ChunkId.parse(name) if _CHUNK.fullmatch(name) else None
 
 
 def parse_chunk(group_id: GroupId, fan_out: int, name: str) -> ChunkId | None:
