@@ -28,12 +28,14 @@ import errno
 from collections.abc import Mapping
 from typing import ClassVar
 
+from dstore.core.text import printable
+
 
 class DstoreError(Exception):
     """The root of all errors that dstore raises on purpose.
 
     Attributes:
-        message: what happened, why, and what to do next; one or two sentences.
+        message: what happened, why, and what to do next; one or two sentences, without control characters.
         reason: the stable, machine-readable cause, for example ``FILE_NOT_FOUND``.
         metadata: the dynamic parts of the message; values are text.
     """
@@ -46,6 +48,8 @@ class DstoreError(Exception):
     metadata: dict[str, str]
 
     def __init__(self, message: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None):
+        # Names in it come from others: whoever shows or logs an error must not be steered by them.
+        message = printable(message)
         super().__init__(message)
         self.message = message
         self.reason = reason or self.default_reason

@@ -18,14 +18,16 @@ class AdminClient:
         self._call = caller
 
     async def get_status(self) -> ClusterStatus:
-        response = await self._call(self._stub.GetClusterStatus, v1.GetClusterStatusRequest())
-        nodes = await self._call(self._stub.ListNodes, v1.ListNodesRequest())
-        with self._call.reading():
-            return convert.status_from_proto(response, nodes.nodes)
+        response = await self._call(self._stub.GetClusterStatus, v1.GetClusterStatusRequest(), lambda answer: answer)
+        return await self._call(
+            self._stub.ListNodes,
+            v1.ListNodesRequest(),
+            lambda nodes: convert.status_from_proto(response, nodes.nodes),
+        )
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
         request = v1.DescribeFileRequest(path=path, start_index=start_index, page_size=count)
-        return convert.description_from_proto(await self._call(self._stub.DescribeFile, request))
+        return await self._call(self._stub.DescribeFile, request, convert.description_from_proto)
 
 
 class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):

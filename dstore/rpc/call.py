@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
-from dstore.core.errors import DeadlineExceeded, Internal, InvalidRequest, Unavailable
+from dstore.core.errors import DeadlineExceeded, Internal, InvalidRequest, LimitExceeded, Unavailable
 from dstore.core.limits import CALL_TIMEOUT_S
 from dstore.rpc import status
+
+T = TypeVar("T")
 
 
 class Caller:
@@ -18,10 +20,11 @@ class Caller:
         self.address = address
         self._timeout_s = timeout_s
 
-    async def __call__(self, method: Callable[..., Any], request: Any) -> Any:
-        """Return the response.
+    async def __call__(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> T:
+        """Return what ``read`` makes of the response.
 
         Raises:
+            Internal: reason ``ANSWER_INVALID``, when the response holds what dstore does not allow.
             DstoreError: what the server raised; ``Unavailable`` or ``DeadlineExceeded`` when it did not answer.
         """
         try:
@@ -33,7 +36,8 @@ class Caller:
         if response is None:
             # This is how grpc.aio returns an answer that cannot be decoded.
             raise self._invalid_answer("it is no message of dstore")
-        return response
+        with self.reading():
+            return read(response)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -44,8 +48,11 @@ class Caller:
         """
         try:
             yield
-        except InvalidRequest as error:
+        except (InvalidRequest, LimitExceeded) as error:
             raise self._invalid_answer(error.message.rstrip(".")) from error
+        except (ValueError, OverflowError) as error:
+            # A number in a text field, as the descriptions for people have them.
+            raise self._invalid_answer("one of its fields cannot be read") from error
 
     def _invalid_answer(self, why: str) -> Internal:
         return Internal(

@@ -1,10 +1,12 @@
 """Connections: one constructor for every channel, with its limits."""
 
+import re
 from functools import cached_property
 from typing import Any
 
 import grpc
 
+from dstore.core.errors import Unavailable
 from dstore.core.limits import KIB, MESSAGE_SIZE_BYTES_MAX, STREAM_STALL_TIMEOUT_S
 from dstore.rpc.admin import AdminClient
 from dstore.rpc.call import Caller
@@ -23,6 +25,9 @@ CONNECT_TIMEOUT_MS = 3_000
 #: An error travels in the trailers: its message twice, once of them percent-encoded, and metadata with up to two whole
 #: paths. gRPC's own limit of 8 KiB would turn the errors of long paths into RESOURCE_EXHAUSTED.
 METADATA_SIZE_BYTES_MAX = 64 * KIB
+
+#: A name or IPv4 address, or an IPv6 address in brackets, and a port.
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Za-z:.%_-]{2,64}\]):[0-9]{1,5}")
 
 _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_SIZE_BYTES_MAX),
@@ -55,7 +60,9 @@ class Connection:
 
     @cached_property
     def _channel(self) -> Any:
-        return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        # Without a scheme, gRPC would take a host called "unix" or "ipv4" for one.
+        target = f"dns:///{self.address}" if _HOST_AND_PORT.fullmatch(self.address) else self.address
+        return grpc.aio.insecure_channel(target, options=_OPTIONS)
 
     @cached_property
     def namespace(self) -> NamespaceClient:
@@ -98,7 +105,17 @@ class Connections:
         return self._connections.setdefault(address, Connection(address))
 
     def chunks(self, address: str) -> ChunksClient:
-        """Return the ChunkService at ``address``."""
+        """Return the ChunkService at ``address``, which others say.
+
+        Raises:
+            Unavailable: reason ``ADDRESS_INVALID``, when it is no host and port: gRPC would also take local sockets.
+        """
+        if not _HOST_AND_PORT.fullmatch(address):
+            raise Unavailable(
+                f"{address[:80]!r} is no address of a chunkserver, which has the form HOST:PORT; it cannot be reached.",
+                reason="ADDRESS_INVALID",
+                metadata={"address": address[:80]},
+            )
         return self.connection(address).chunks
 
     async def close(self) -> None:

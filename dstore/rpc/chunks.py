@@ -51,7 +51,7 @@ class ChunksClient:
 
     async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
         try:
-            writer = _RemoteWriter(self._write(), self._call.address)
+            writer = _RemoteWriter(self._write(), self._call)
         except grpc.aio.UsageError as failure:
             raise closed_error(self._call.address) from failure
         try:
@@ -77,17 +77,18 @@ class ChunksClient:
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         request = v1.StatChunkRequest(chunk_id=chunk_id_to_proto(chunk_id))
-        return convert.stat_from_proto(await self._call(self._stub.StatChunk, request))
+        return await self._call(self._stub.StatChunk, request, convert.stat_from_proto)
 
 
 class _RemoteWriter:
     """A ``ChunkWriter`` whose receiver is at the other end of a stream."""
 
-    def __init__(self, call: Any, address: str):
-        self._stream = call
-        self._address = address
+    def __init__(self, stream: Any, caller: Caller):
+        self._stream = stream
+        self._call = caller
+        self._address = caller.address
         self._failure: grpc.aio.AioRpcError | None = None
-        call.add_done_callback(self._note_status)
+        stream.add_done_callback(self._note_status)
 
     async def open(self, header: WriteHeader) -> None:
         await self._send(convert.header_to_proto(header).SerializeToString())
@@ -99,9 +100,11 @@ class _RemoteWriter:
         await self._send(convert.finish_to_proto(finish).SerializeToString())
         try:
             await self._stream.done_writing()
-            return convert.result_from_proto(await self._stream)
+            answer = await self._stream
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as failure:
             raise await self._reason() from failure
+        with self._call.reading():
+            return convert.result_from_proto(answer)
 
     async def abort(self) -> None:
         self._stream.cancel()

@@ -18,13 +18,12 @@ class ClusterClient:
         self._call = caller
 
     async def register(self, identity: ServerIdentity) -> Registration:
-        response = await self._call(self._stub.Register, convert.identity_to_proto(identity))
-        with self._call.reading():
-            return convert.registration_from_proto(response)
+        request = convert.identity_to_proto(identity)
+        return await self._call(self._stub.Register, request, convert.registration_from_proto)
 
     async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
-        response = await self._call(self._stub.Heartbeat, convert.heartbeat_to_proto(heartbeat))
-        return convert.heartbeat_reply_from_proto(response)
+        request = convert.heartbeat_to_proto(heartbeat)
+        return await self._call(self._stub.Heartbeat, request, convert.heartbeat_reply_from_proto)
 
 
 class ClusterServicer(cluster_service_pb2_grpc.ClusterServiceServicer):

@@ -36,44 +36,32 @@ class NamespaceClient:
         self._call = caller
 
     async def get_cluster(self) -> ClusterInfo:
-        response = await self._call(self._stub.GetCluster, v1.GetClusterRequest())
-        with self._call.reading():
-            return ClusterInfo(
-                cluster_id=convert_groups.cluster_id_from_text(response.cluster_id),
-                policy=convert.policy_from_proto(response.policy),
-                version=response.version,
-            )
+        return await self._call(self._stub.GetCluster, v1.GetClusterRequest(), _cluster_from_proto)
 
     async def stat(self, path: str) -> FileInfo:
-        response = await self._call(self._stub.Stat, v1.StatRequest(path=path))
-        return convert.info_from_proto(response.info)
+        return await self._call(self._stub.Stat, v1.StatRequest(path=path), _info_of)
 
     async def list(self, path: str, *, page_size: int, page_token: str) -> FilePage:
         request = v1.ListRequest(path=path, page_size=page_size, page_token=page_token)
-        response = await self._call(self._stub.List, request)
-        return FilePage(
-            entries=tuple(convert.info_from_proto(entry) for entry in response.entries),
-            next_page_token=response.next_page_token,
-        )
+        return await self._call(self._stub.List, request, _file_page_from_proto)
 
     async def make_directory(self, path: str, *, parents: bool, exist_ok: bool, request_id: RequestId) -> FileInfo:
         request = v1.MakeDirectoryRequest(path=path, parents=parents, exist_ok=exist_ok, request_id=request_id)
-        response = await self._call(self._stub.MakeDirectory, request)
-        return convert.info_from_proto(response.info)
+        return await self._call(self._stub.MakeDirectory, request, _info_of)
 
     async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
         request = v1.RemoveRequest(path=path, recursive=recursive, request_id=request_id)
-        response = await self._call(self._stub.Remove, request)
-        return RemoveResult(files=response.files, directories=response.directories)
+        return await self._call(
+            self._stub.Remove, request, lambda answer: RemoveResult(files=answer.files, directories=answer.directories)
+        )
 
     async def prepare_rename(self, source: str, target: str) -> RenameTicket:
         request = v1.PrepareRenameRequest(source=source, target=target)
-        return convert_writes.ticket_from_proto(await self._call(self._stub.PrepareRename, request))
+        return await self._call(self._stub.PrepareRename, request, convert_writes.ticket_from_proto)
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
         request = convert_writes.rename_to_proto(rename, request_id)
-        response = await self._call(self._stub.Rename, request)
-        return convert.info_from_proto(response.info)
+        return await self._call(self._stub.Rename, request, _info_of)
 
     async def begin_write(
         self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId
@@ -84,7 +72,7 @@ class NamespaceClient:
             chunk_count=chunk_count,
             request_id=request_id,
         )
-        return convert_writes.intent_from_proto(await self._call(self._stub.BeginWrite, request))
+        return await self._call(self._stub.BeginWrite, request, convert_writes.intent_from_proto)
 
     async def allocate_chunks(
         self,
@@ -102,29 +90,50 @@ class NamespaceClient:
             avoid=list(avoid),
             request_id=request_id,
         )
-        response = await self._call(self._stub.AllocateChunks, request)
-        return convert.placements_from_proto(response.placements)
+        return await self._call(
+            self._stub.AllocateChunks, request, lambda answer: convert.placements_from_proto(answer.placements)
+        )
 
     async def renew_intent(self, intent_id: IntentId, *, fresh_version: bool) -> IntentLease:
         request = v1.RenewIntentRequest(intent_id=intent_id, fresh_version=fresh_version)
-        response = await self._call(self._stub.RenewIntent, request)
-        return convert_writes.lease_from_proto(response.lease)
+        return await self._call(
+            self._stub.RenewIntent, request, lambda answer: convert_writes.lease_from_proto(answer.lease)
+        )
 
     async def commit_write(self, commit: Commit, *, request_id: RequestId) -> FileInfo:
-        response = await self._call(self._stub.CommitWrite, convert_writes.commit_to_proto(commit, request_id))
-        return convert.info_from_proto(response.info)
+        return await self._call(self._stub.CommitWrite, convert_writes.commit_to_proto(commit, request_id), _info_of)
 
     async def abandon_write(self, intent_id: IntentId, *, request_id: RequestId) -> None:
         request = v1.AbandonWriteRequest(intent_id=intent_id, request_id=request_id)
-        await self._call(self._stub.AbandonWrite, request)
+        await self._call(self._stub.AbandonWrite, request, lambda _: None)
 
     async def open_file(self, path: str) -> OpenedFile:
-        return convert_writes.opened_from_proto(await self._call(self._stub.OpenFile, v1.OpenFileRequest(path=path)))
+        return await self._call(self._stub.OpenFile, v1.OpenFileRequest(path=path), convert_writes.opened_from_proto)
 
     async def list_chunks(self, file_id: FileId, version: Version, *, start_index: int, count: int) -> ChunkPage:
         request = v1.ListChunksRequest(file_id=file_id, version=version, start_index=start_index, count=count)
-        response = await self._call(self._stub.ListChunks, request)
-        return convert.page_from_proto(response.chunks, response.groups)
+        return await self._call(
+            self._stub.ListChunks, request, lambda answer: convert.page_from_proto(answer.chunks, answer.groups)
+        )
+
+
+def _info_of(response: Any) -> FileInfo:
+    return convert.info_from_proto(response.info)
+
+
+def _cluster_from_proto(response: v1.GetClusterResponse) -> ClusterInfo:
+    return ClusterInfo(
+        cluster_id=convert_groups.cluster_id_from_text(response.cluster_id),
+        policy=convert.policy_from_proto(response.policy),
+        version=response.version,
+    )
+
+
+def _file_page_from_proto(response: v1.ListResponse) -> FilePage:
+    return FilePage(
+        entries=tuple(convert.info_from_proto(entry) for entry in response.entries),
+        next_page_token=response.next_page_token,
+    )
 
 
 def _intent_id(text: str) -> IntentId:

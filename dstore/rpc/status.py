@@ -4,6 +4,7 @@ A status carries exactly one ErrorInfo with the error's reason and metadata, so 
 reason, message and metadata that the server raised.
 """
 
+import re
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from dstore.core.errors import DstoreError
 
 DOMAIN = "dstore"
 _MESSAGE_LENGTH_MAX = 2_000
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 _CODES: dict[type[DstoreError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -88,7 +90,7 @@ def to_error(failure: grpc.aio.AioRpcError, *, address: str) -> DstoreError:
 
     Failures that carry no ErrorInfo come from gRPC itself, or from a server that is no dstore.
     """
-    message = failure.details() or failure.code().name
+    message = (failure.details() or failure.code().name)[:_MESSAGE_LENGTH_MAX]
     info = _error_info(failure)
     if info is not None:
         kind = _KINDS_BY_REASON.get(info.reason) or _KINDS.get(failure.code(), errors.Internal)
@@ -143,7 +145,8 @@ def _error_info(failure: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | 
         return None
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info) and info.domain == DOMAIN:
+        # A reason is printed beside the message, and compared: what has not its form is none.
+        if detail.Unpack(info) and info.domain == DOMAIN and _REASON.fullmatch(info.reason):
             return info
     return None
 
