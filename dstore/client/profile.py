@@ -180,7 +180,7 @@ def _load(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise _unusable(path, "read", error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _invalid_file(path, f"it is not TOML: {error}") from error
     _check_keys(path, configuration, _TOP_KEYS, "")
     default = configuration.get("default_profile")

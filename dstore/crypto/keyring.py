@@ -9,6 +9,7 @@ from dstore.core.errors import (
     AlreadyExists,
     DstoreError,
     InvalidRequest,
+    LimitExceeded,
     NotFound,
     OutOfSpace,
     PermissionDenied,
@@ -42,6 +43,7 @@ def load_keyring(path: str | os.PathLike[str], passphrase: str | None = None) ->
             and no passphrase was given.
         InvalidRequest: reason ``KEY_FILE_INVALID``, when it is no key file.
         WrongKey: reason ``PASSPHRASE_WRONG``.
+        LimitExceeded: reason ``PASSPHRASE_NEEDS_MEMORY``.
     """
     shown = os.fspath(path)
     try:
@@ -70,7 +72,7 @@ def load_keyring(path: str | os.PathLike[str], passphrase: str | None = None) ->
         ) from error
     try:
         return decode_keyring(encoded, passphrase)
-    except (InvalidRequest, PermissionDenied) as error:
+    except (InvalidRequest, LimitExceeded, PermissionDenied) as error:
         raise type(error)(
             f"{shown}: {error.message}", reason=error.reason, metadata={**error.metadata, "path": shown}
         ) from None

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from dstore.core.environment import Random
-from dstore.core.errors import InvalidRequest, PermissionDenied, WrongKey
+from dstore.core.errors import InvalidRequest, LimitExceeded, PermissionDenied, WrongKey
 from dstore.crypto.derivation import (
     KEY_SIZE_BYTES,
     NONCE_SIZE_BYTES,
@@ -27,6 +27,8 @@ from dstore.crypto.keys import Kek, Keyring
 
 MAGIC_LINE = "# dstore keyring v1"
 KEYRING_SIZE_BYTES_MAX = 64 * 1024
+#: The sealed keys of a full keyring take less. A TOML key of as many dots as the file has bytes takes 13 s to parse.
+KEYRING_LINE_SIZE_BYTES_MAX = 4 * 1024
 #: Keys of one keyring: the active one and those that older files still need.
 KEYRING_KEYS_MAX = 64
 
@@ -97,6 +99,7 @@ def decode_keyring(encoded: bytes, passphrase: str | None = None) -> Keyring:
         InvalidRequest: reason ``KEY_FILE_INVALID`` or ``PASSPHRASE_INVALID``.
         PermissionDenied: reason ``PASSPHRASE_REQUIRED``.
         WrongKey: reason ``PASSPHRASE_WRONG``.
+        LimitExceeded: reason ``PASSPHRASE_NEEDS_MEMORY``.
     """
     table = _parse(encoded)
     protection = table.pop("protection", None)
@@ -112,9 +115,12 @@ def _parse(encoded: bytes) -> dict[str, object]:
         _refuse(f"it has more than {KEYRING_SIZE_BYTES_MAX} bytes")
     if encoded.split(b"\n", 1)[0].rstrip(b"\r") != MAGIC_LINE.encode():
         _refuse(f"its first line is not {MAGIC_LINE!r}")
+    if max(map(len, encoded.split(b"\n"))) > KEYRING_LINE_SIZE_BYTES_MAX:
+        _refuse(f"it has a line of more than {KEYRING_LINE_SIZE_BYTES_MAX} bytes")
     table: dict[str, object] | None = None
-    # These errors hold the text of the file, so they must not become the context of the one that is raised.
-    with contextlib.suppress(UnicodeDecodeError, tomllib.TOMLDecodeError):
+    # These errors hold the text of the file, so they must not become the context of the one that is raised. Besides
+    # its own, which are ``ValueError``, the parser lets those of deep nesting through, and of long numbers.
+    with contextlib.suppress(ValueError, RecursionError):
         table = tomllib.loads(encoded.decode())
     if table is None:
         _refuse("it is not TOML in UTF-8")
@@ -189,13 +195,21 @@ def _harden(passphrase: str, hardening: _Hardening) -> tuple[bytes, bytes]:
         raise InvalidRequest(
             "A passphrase must be text and not empty; choose another one.", reason="PASSPHRASE_INVALID"
         )
-    hardened = Argon2id(
+    argon2 = Argon2id(
         salt=hardening.salt,
         length=KEY_SIZE_BYTES,
         iterations=hardening.iterations,
         lanes=hardening.lanes,
         memory_cost=hardening.memory_kib,
-    ).derive(raw)
+    )
+    try:
+        hardened = argon2.derive(raw)
+    except MemoryError:
+        raise LimitExceeded(
+            f"The passphrase of this key file takes {hardening.memory_kib} KiB of memory to check, which this process "
+            "does not get; free some, or raise its limit.",
+            reason="PASSPHRASE_NEEDS_MEMORY",
+        ) from None
     return derive_key(hardened, b"dstore/keyring/v1"), derive_key(hardened, b"dstore/keyring-check/v1")
 
 
