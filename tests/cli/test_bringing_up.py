@@ -1,6 +1,7 @@
 """What `dstore up` checks before it starts anything."""
 
 import importlib.util
+import random
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dstore.cli.key_files import (
     read_passphrase,
     show_key_file,
 )
+from dstore.cli.ports import is_taken, plan_ports
 from dstore.core.errors import InvalidRequest, NotFound
 
 
@@ -24,6 +26,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DSTORE_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path
+
+
+def free_block() -> int:
+    """Return a port P such that all ports of `dstore up --port P` are free now."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        if not any(is_taken(taken) for plan in plan_ports(port, 3) for taken in (plan.port, plan.http_port)):
+            return port
 
 
 def test_missing_server_parts_are_named_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +61,7 @@ def test_a_key_file_that_is_unusable_stops_it(home: Path, capsys: pytest.Capture
     key.parent.mkdir(parents=True)
     key.write_text("no key")
     key.chmod(0o600)
-    assert main(["up"]) == 2
+    assert main(["up", "--port", str(free_block())]) == 2
     assert "KEY_FILE_INVALID" in capsys.readouterr().err
     assert key.read_text() == "no key"
     assert not (home / "data" / "dstore" / "cluster.json").exists()
