@@ -19,6 +19,7 @@ from dstore.core.groups import Replica
 from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
     FRAME_SIZE_BYTES,
+    REPLICAS_MAX,
     SEGMENT_SEALED_SIZE_BYTES,
     SEGMENT_SIZE_BYTES,
     SEGMENT_TAG_SIZE_BYTES,
@@ -53,7 +54,7 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
             except DstoreError as error:
                 failures.append((replica, error))
         if round_index == 0:
-            await _refresh(session, file, index)
+            await _refresh(session, file, record)
     raise _unreadable(file, record, failures)
 
 
@@ -61,7 +62,9 @@ def _order(session: Session, file: VerifiedFile, record: ChunkRecord) -> tuple[R
     group = file.groups.get(record.chunk_id.group_id)
     if group is None:
         return ()
-    return order_replicas(group, avoided=session.avoided.current(), use=session.use, jitter=session.random.uniform())
+    ordered = order_replicas(group, avoided=session.avoided.current(), use=session.use, jitter=session.random.uniform())
+    # Each may cost the time of a stall, and no honest group has more members.
+    return ordered[:REPLICAS_MAX]
 
 
 class _Cursor:
@@ -155,10 +158,13 @@ async def _next_frame(frames: AsyncIterator[Frame], replica: Replica) -> Frame |
         ) from error
 
 
-async def _refresh(session: Session, file: VerifiedFile, index: int) -> None:
+async def _refresh(session: Session, file: VerifiedFile, record: ChunkRecord) -> None:
     """Ask the master where the chunk is now. Only that: what the chunk is, the manifest said."""
-    page = await session.namespace.list_chunks(file.manifest.file_id, file.manifest.version, start_index=index, count=1)
-    file.groups.update((group.group_id, group) for group in page.groups)
+    page = await session.namespace.list_chunks(
+        file.manifest.file_id, file.manifest.version, start_index=record.index, count=1
+    )
+    wanted = record.chunk_id.group_id
+    file.groups.update((wanted, group) for group in page.groups if group.group_id == wanted)
 
 
 def _unreadable(file: VerifiedFile, record: ChunkRecord, failures: list[tuple[Replica, DstoreError]]) -> DstoreError:

@@ -63,7 +63,7 @@ async def open_verified(
     if not is_parent_possible(path, opened.parent_id):
         raise _mismatch(path, f"directory {opened.parent_id} cannot be the one that holds it", what="parent directory")
     dek = unwrap_dek(keyring, opened.wrapped_keys, cluster_id, opened.info.file_id, path)
-    manifest = open_manifest(dek, cluster_id, opened.info.file_id, opened.sealed_manifest)
+    manifest = unseal(path, dek, cluster_id, opened.info.file_id, opened.sealed_manifest)
     compare_manifest(path, manifest, opened.info, parent_id=opened.parent_id, name=name)
     _compare(path, "chunk size", opened.chunk_size_bytes, manifest.chunk_size_bytes)
     groups = {group.group_id: group for group in opened.page.groups}
@@ -87,6 +87,19 @@ async def open_verified(
         records=records,
         groups=groups,
     )
+
+
+def unseal(path: str, dek: bytes, cluster_id: ClusterId, file_id: FileId, sealed: bytes) -> Manifest:
+    """Open a manifest; what is wrong with it is said of ``path``.
+
+    Raises:
+        Corrupt: as ``open_manifest``.
+    """
+    try:
+        return open_manifest(dek, cluster_id, file_id, sealed)
+    except Corrupt as error:
+        metadata = {**error.metadata, "path": path}
+        raise Corrupt(f"{path}: {error.message}", reason=error.reason, metadata=metadata) from error
 
 
 def compare_manifest(path: str, manifest: Manifest, info: FileInfo, *, parent_id: FileId, name: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from dstore.client.answers import is_parent_possible
-from dstore.client.opening import compare_manifest, rolled_back
+from dstore.client.opening import compare_manifest, rolled_back, unseal
 from dstore.client.session import Session
 from dstore.core.backoff import Backoff
 from dstore.core.errors import Conflict, Corrupt
@@ -12,7 +12,7 @@ from dstore.core.files import FileInfo, Rename, RenameTicket
 from dstore.core.limits import RENAME_ATTEMPTS_MAX
 from dstore.crypto.derivation import NONCE_SIZE_BYTES
 from dstore.crypto.keys import unwrap_dek
-from dstore.crypto.seal import open_manifest, seal_manifest
+from dstore.crypto.seal import seal_manifest
 
 
 async def rename(session: Session, source: str, target: str) -> FileInfo:
@@ -71,7 +71,7 @@ async def _seal_again(session: Session, source: str, target: str, ticket: Rename
     cluster_id = session.cluster.cluster_id
     name = source.rsplit("/", 1)[-1]
     dek = unwrap_dek(session.keyring, ticket.wrapped_keys, cluster_id, ticket.source.file_id, source)
-    manifest = open_manifest(dek, cluster_id, ticket.source.file_id, ticket.sealed_manifest)
+    manifest = unseal(source, dek, cluster_id, ticket.source.file_id, ticket.sealed_manifest)
     compare_manifest(source, manifest, ticket.source, parent_id=ticket.source_parent_id, name=name)
     if (
         ticket.cluster_id != cluster_id
