@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A cluster for development: `cluster.sh up|down|status`, or `cluster.sh compose …` for anything else that Docker
-# Compose can do with it, such as `logs` and `kill cs-2`.
+# Compose can do with it, such as `logs`, `kill cs-2` and, also after `down`, `down --volumes`.
 #
-# RUNTIME=docker|podman|local chooses how it runs; else the first that works. The other verbs use what `up` used.
-# CLUSTER_DIRECTORY (.cluster) keeps that choice, and either the data of local processes, or the key for the data in
-# the volumes of containers.
+# RUNTIME=docker|podman|local chooses how it runs; else the first that works. The other verbs use what `up` used, and
+# `up` itself stays with it until `down`, so that no cluster is forgotten while it runs.
+# CLUSTER_DIRECTORY (.cluster) keeps that choice, the data of local processes, and the key for the data in the volumes
+# of containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,14 @@ engine_answers() { # engine_answers docker|podman
 }
 
 choose_runtime() {
-  local engine
+  local engine in_use
+  if [[ -e $directory/runtime ]]; then
+    in_use=$(<"$directory/runtime")
+    [[ ${RUNTIME:-$in_use} == "$in_use" ]] ||
+      fail "it was started with RUNTIME=$in_use. Stop it with \`make cluster-down\` before you start another."
+    echo "$in_use"
+    return
+  fi
   case ${RUNTIME:-} in
     "")
       for engine in docker podman; do
@@ -47,11 +55,6 @@ fail() {
   exit 1
 }
 
-runtime_in_use() {
-  [[ -e $directory/runtime ]] || fail "none was started here. Start one with \`make cluster-up\`."
-  cat "$directory/runtime"
-}
-
 compose() { # compose RUNTIME ARGUMENTS…
   local runtime=$1
   shift
@@ -64,7 +67,7 @@ up() {
   mkdir -p "$directory"
   echo "$runtime" >"$directory/runtime"
   if [[ $runtime == local ]]; then
-    echo "Starting the cluster as local processes: ${RUNTIME:+RUNTIME=}${RUNTIME:-no container engine answers}."
+    echo "Starting the cluster as local processes${RUNTIME:+: RUNTIME=local}. RUNTIME=podman or docker takes containers."
     "$dstore" up --dir "$directory/local" --port "${prefix}070"
     echo "        (\`source .venv/bin/activate\` makes \`dstore\` a command of this shell.)"
   else
@@ -86,20 +89,32 @@ up_in_containers() {
   printf '  %s put README.md /README.md\n' "$dstore"
 }
 
+down() {
+  local runtime
+  if [[ ! -e $directory/runtime ]]; then
+    echo "No cluster runs here."
+    return
+  fi
+  runtime=$(<"$directory/runtime")
+  if [[ $runtime != local ]]; then
+    compose "$runtime" down
+  elif [[ -e $directory/local/cluster.json ]]; then # else the start failed before there was anything to stop
+    "$dstore" down --dir "$directory/local"
+  fi
+  rm "$directory/runtime"
+}
+
 verb=${1:-}
 shift || true
 case $verb in
   up) up ;;
-  down)
-    runtime=$(runtime_in_use)
-    if [[ $runtime == local ]]; then "$dstore" down --dir "$directory/local"; else compose "$runtime" down; fi
-    ;;
+  down) down ;;
   status)
-    runtime_in_use >/dev/null
+    [[ -e $directory/runtime ]] || fail "none runs here. Start one with \`make cluster-up\`."
     DSTORE_ENDPOINT=127.0.0.1:${prefix}070 "$dstore" status
     ;;
   compose)
-    runtime=$(runtime_in_use)
+    runtime=$(choose_runtime)
     [[ $runtime != local ]] || fail "it runs as local processes; use \`dstore node\` and its files in $directory/local."
     compose "$runtime" "$@"
     ;;
