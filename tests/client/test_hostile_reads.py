@@ -373,3 +373,15 @@ async def test_a_description_without_end(cluster: InProcessCluster, tmp_path: Pa
                 async with asyncio.timeout(10):
                     await client.describe("/f")
         assert caught.value.reason == "ANSWER_INVALID"
+
+
+async def test_the_limit_of_rollback_detection(cluster: InProcessCluster) -> None:
+    """What docs/architecture.md admits: directories are not authenticated, so only those at the top are known."""
+    client = cluster.client()
+    await client.make_directory("/d")
+    await client.put("/d/f", b"old")
+    old = await cluster.master.namespace.open_file("/d/f")
+    cluster.calls.answers["begin_write"] = lambda intent: replace(intent, parent_id=FileId(77))
+    await client.put("/d/f", b"new")
+    cluster.calls.answers["open_file"] = lambda _: old
+    assert await client.get("/d/f") == b"old"
