@@ -19,6 +19,7 @@ from dstore.core.files import ANY, Commit, Rename
 from dstore.core.ids import ChunkId, FileId, GroupId, IntentId, RequestId, Version
 from dstore.core.limits import MESSAGE_SIZE_BYTES_MAX, MIB
 from dstore.rpc.channel import Connection, Connections
+from dstore.rpc.convert import status as convert
 from dstore.v1 import admin_service_pb2 as admin_v1
 from dstore.v1 import chunk_service_pb2 as chunk_v1
 from dstore.v1 import namespace_service_pb2 as v1
@@ -231,3 +232,14 @@ async def test_a_master_cannot_point_a_client_at_a_local_socket(tmp_path: Any) -
     finally:
         await connections.close()
         await server.stop(0)
+
+
+async def test_a_status_cannot_steer_a_terminal() -> None:
+    check = admin_v1.HealthCheck(code=ESCAPES, message=ESCAPES, hint=ESCAPES)
+    answer = admin_v1.GetClusterStatusResponse(
+        cluster_id=UUID, summary=ESCAPES, version=ESCAPES, checks=[check], policy=types.Policy(name=ESCAPES)
+    )
+    status = convert.status_from_proto(answer, [])
+    (found,) = status.checks
+    for text in (status.summary, status.version, status.policy.name, found.code, found.message, found.hint):
+        assert text.isprintable() and "owned" in text

@@ -28,6 +28,7 @@ from dstore.core.limits import (
     WRAPPED_KEY_SIZE_BYTES_MAX,
     WRAPPED_KEYS_MAX,
 )
+from dstore.core.text import printable
 from dstore.rpc.convert.groups import group_from_proto, group_to_proto, server_id_from_text
 from dstore.v1 import types_pb2 as v1
 
@@ -111,9 +112,9 @@ def policy_to_proto(policy: Policy) -> v1.Policy:
 
 
 def policy_from_proto(policy: v1.Policy) -> Policy:
-    """Convert a policy."""
+    """Convert a policy; its name is for people."""
     return Policy(
-        name=policy.name,
+        name=printable(policy.name),
         replicas=policy.replicas,
         min_replicas=policy.min_replicas,
         chunk_size_bytes=policy.chunk_size_bytes,

@@ -14,6 +14,7 @@ from dstore.core.status import (
     HealthCheck,
     ServerStatus,
 )
+from dstore.core.text import printable
 from dstore.rpc.convert.files import (
     chunk_id_from_proto,
     chunk_id_to_proto,
@@ -75,18 +76,23 @@ def status_to_proto(status: ClusterStatus) -> v1.GetClusterStatusResponse:
 
 
 def status_from_proto(response: v1.GetClusterStatusResponse, nodes: Iterable[v1.Node]) -> ClusterStatus:
-    """Convert the screen about a cluster with its servers."""
+    """Convert the screen about a cluster with its servers; its sentences cannot steer the terminal they end on."""
     servers = tuple(node_from_proto(node) for node in nodes)
     total_bytes = sum(server.capacity.total_bytes for server in servers)
     return ClusterStatus(
         health=_health_from_proto(response.health),
-        summary=response.summary,
+        summary=printable(response.summary),
         checks=tuple(
-            HealthCheck(check.code, _health_from_proto(check.severity), check.message, check.hint)
+            HealthCheck(
+                printable(check.code),
+                _health_from_proto(check.severity),
+                printable(check.message),
+                printable(check.hint),
+            )
             for check in response.checks
         ),
         cluster_id=cluster_id_from_text(response.cluster_id),
-        version=response.version,
+        version=printable(response.version),
         policy=policy_from_proto(response.policy),
         servers_up=response.servers_up,
         servers_total=response.servers_total,
