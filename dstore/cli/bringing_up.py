@@ -74,7 +74,7 @@ def up(
         cluster, steps, status = _start(request.directory, start, output, key)
     saved = _save_profile(known, cluster, key, status)
     note_directory(os.environ, request.directory, profile)
-    output.text(f"  profile    {'kept' if saved is None else 'written':<9} {profile}")
+    output.text(f"  profile    {profile_line(profile, known, saved)}")
     result = _result(request, cluster, key, status, tuple(steps), time.monotonic() - started_s)
     _say_end(output, result)
     output.json(result)
@@ -170,6 +170,18 @@ def _save_profile(known: Profile | None, cluster: LocalCluster, key: _Key, statu
         return None
     save_profile(config_directory(os.environ), wanted)
     return wanted
+
+
+def profile_line(name: str, known: Profile | None, saved: Profile | None) -> str:
+    """Say what became of the profile: ``known`` is the old one, ``saved`` what was written, None when nothing was.
+
+    That it left another cluster must not go unnoticed.
+    """
+    if saved is None:
+        return f"{'kept':<9} {name}"
+    if known is None or known.cluster_id in (None, saved.cluster_id):
+        return f"{'written':<9} {name}"
+    return f"{'changed':<9} {name}   (it was for the cluster at {known.endpoint}; --profile keeps several)"
 
 
 def _result(

@@ -1,6 +1,7 @@
 """``dstore down``, ``status`` and ``node``: what they do and what they say."""
 
 import os
+import shlex
 from pathlib import Path
 
 from dstore.cli import cluster_file
@@ -18,10 +19,11 @@ from dstore.cli.local_directory import find_directory, profile_name
 from dstore.cli.local_process import START_TIMEOUT_S, running_pid
 from dstore.cli.master_calls import get_status, wait_up
 from dstore.cli.output import Output, to_json
-from dstore.cli.quantities import format_duration
+from dstore.cli.quantities import format_duration, printable
 from dstore.cli.status_text import node_lines, status_lines
 from dstore.cli.target import Target
 from dstore.client.profile import resolve_profile
+from dstore.core.limits import SERVER_SUSPECT_AFTER_S
 from dstore.core.status import Health
 
 _MARKS = {"stopped": "✓", "killed": "✗", "not running": "·"}
@@ -40,7 +42,8 @@ def down(target: Target, directory: Path | None) -> int:
 
     with locked(place):
         stop_cluster(place, tell)
-    output.text(f"\n  The data stays in {place}. Start it again with `dstore up`.")
+    option = "" if place == _find(target, None) else f" --dir {shlex.quote(str(place))}"
+    output.text(f"\n  The data stays in {printable(str(place))}. Start it again with `dstore up{printable(option)}`.")
     output.json({"directory": str(place), "servers": steps})
     return ExitCode.OK
 
@@ -74,8 +77,10 @@ def kill(target: Target, directory: Path | None, name: str) -> int:
     existing_cluster(place)
     with locked(place):
         step = kill_server(place, name)
+    # Whoever asks for the status at once sees HEALTH_OK, and should know why.
+    noticed = "" if name == "master" else f"; the master misses it within {SERVER_SUSPECT_AFTER_S:.0f} s"
     texts = {
-        "killed": f"{name} killed (pid {step.pid}). Start it again with `dstore node start {name}`.",
+        "killed": f"{name} killed (pid {step.pid}){noticed}. Start it again with `dstore node start {name}`.",
         "not running": f"{name} was not running.",
     }
     Output(as_json=target.as_json).result(step, texts[step.outcome])

@@ -16,8 +16,9 @@ def check_range(offset: int, length: int | None) -> None:
         InvalidRequest: reason ``RANGE_INVALID``.
     """
     if offset < 0 or (length is not None and length < 0):
+        end = "to the end" if length is None else f"of {length} bytes"
         raise InvalidRequest(
-            f"The range of {length} bytes from {offset} is not one: neither may be negative.",
+            f"There is no range from {offset} {end}: neither the offset nor the length may be negative.",
             reason="RANGE_INVALID",
         )
 

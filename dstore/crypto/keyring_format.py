@@ -165,7 +165,8 @@ def _decode_protected(table: dict[str, object], passphrase: str | None) -> Keyri
         _refuse(f"its data do not hold 1 to {KEYRING_KEYS_MAX} keys")
     if passphrase is None:
         raise PermissionDenied(
-            "The key file is protected by a passphrase, and none was given; give the passphrase.",
+            "The key file is protected by a passphrase, and none was given; set DSTORE_PASSPHRASE_FILE or "
+            "DSTORE_PASSPHRASE.",
             reason="PASSPHRASE_REQUIRED",
         )
     key, expected = _harden(passphrase, hardening)

@@ -48,8 +48,10 @@ def summarize(
     """Return one sentence."""
     servers = f"{up_count} of {server_count} chunkservers are up"
     if not checks:
-        copies = f"; every one of {chunk_count} chunks has {policy.replicas} copies" if chunk_count else ""
-        return f"{servers}{copies}."
+        if chunk_count == 0:
+            return f"{servers}."
+        which = "the only chunk" if chunk_count == 1 else f"every one of {chunk_count} chunks"
+        return f"{servers}; {which} has {policy.replicas} copies."
     more = f" ({len(checks) - 1} more below)" if len(checks) > 1 else ""
     return f"{servers}; {checks[0].message}{more}"
 
@@ -105,14 +107,14 @@ def _about_space(servers: Sequence[ServerState]) -> list[HealthCheck]:
 
 def _about_chunks(policy: Policy, servers: Sequence[ServerState], losses: Losses) -> list[HealthCheck]:
     checks: list[HealthCheck] = []
-    absent = next((state.record.name for state in servers if state.phase is ServerPhase.DOWN), None)
-    hint = f"dstore node start {absent}" if absent is not None else "dstore status"
+    hint = _about_copies(servers)
     if losses.unavailable:
+        files = "its file" if losses.unavailable == 1 else "their files"
         checks.append(
             HealthCheck(
                 "CHUNKS_UNAVAILABLE",
                 Health.ERROR,
-                f"{losses.unavailable} chunks have no copy on a server that is up; their files cannot be read.",
+                f"{_chunks_have(losses.unavailable)} no copy on a server that is up; {files} cannot be read.",
                 hint,
             )
         )
@@ -120,7 +122,7 @@ def _about_chunks(policy: Policy, servers: Sequence[ServerState], losses: Losses
         checks.append(
             _warn(
                 "CHUNKS_UNDER_REPLICATED",
-                f"{losses.under_replicated} chunks have fewer than {policy.replicas} copies on servers that are up.",
+                f"{_chunks_have(losses.under_replicated)} fewer than {policy.replicas} copies on servers that are up.",
                 hint,
             )
         )
@@ -128,14 +130,29 @@ def _about_chunks(policy: Policy, servers: Sequence[ServerState], losses: Losses
     for state in corrupt[:_NAMED_MAX]:
         assert state.heartbeat is not None
         count = state.heartbeat.corrupt_chunk_count
+        which = "1 chunk that failed its checks" if count == 1 else f"{count} chunks that failed their checks"
         checks.append(
             _warn(
                 "CHUNKS_CORRUPT",
-                f"{state.record.name} holds {count} chunks that failed their checks; other copies are read.",
+                f"{state.record.name} holds {which}; other copies are read.",
                 "dstore status --json",
             )
         )
     return checks + _about_lost_files(servers, losses)
+
+
+def _about_copies(servers: Sequence[ServerState]) -> str:
+    """Return what brings copies back: the server that has them, patience, or writing the file once more."""
+    absent = next((state.record.name for state in servers if state.phase is ServerPhase.DOWN), None)
+    if absent is not None:
+        return f"dstore node start {absent}"
+    if any(state.phase is not ServerPhase.UP for state in servers):
+        return "dstore status"
+    return "dstore stat FILE shows what a file lacks; dstore get, then dstore put writes it with all copies"
+
+
+def _chunks_have(count: int) -> str:
+    return "1 chunk has" if count == 1 else f"{count} chunks have"
 
 
 def _about_lost_files(servers: Sequence[ServerState], losses: Losses) -> list[HealthCheck]:
@@ -143,8 +160,8 @@ def _about_lost_files(servers: Sequence[ServerState], losses: Losses) -> list[He
     return [
         _warn(
             "CHUNKS_LACKING",
-            f"{state.record.name} reports {losses.lacking[state.record.server_id]} chunks fewer than it acknowledged; "
-            "was its directory emptied, or replaced by an old copy?",
+            f"{state.record.name} acknowledged more chunks than it reports, by "
+            f"{losses.lacking[state.record.server_id]}; was its directory emptied, or replaced by an old copy?",
             "dstore status --json",
         )
         for state in troubled[:_NAMED_MAX]

@@ -2,12 +2,14 @@
 
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dstore.cli import bringing_up
 from dstore.cli.app import main
+from dstore.cli.bringing_up import profile_line
 from dstore.cli.key_files import (
     choose_passphrase,
     create_key_file,
@@ -16,7 +18,9 @@ from dstore.cli.key_files import (
     show_key_file,
 )
 from dstore.cli.ports import is_taken, plan_ports
+from dstore.client.profile import Profile
 from dstore.core.errors import InvalidRequest, NotFound
+from dstore.core.ids import ClusterId
 
 
 @pytest.fixture
@@ -71,6 +75,27 @@ def test_what_cannot_be_started_leaves_no_key(home: Path, capsys: pytest.Capture
     assert main(["up", "--chunkservers", "0"]) == 2
     assert "CHUNKSERVERS_INVALID" in capsys.readouterr().err
     assert not (home / "config").exists()
+
+
+PROFILE = Profile("dev", "127.0.0.1:7070", Path("/key"), ClusterId("11111111-1111-4111-8111-111111111111"))
+MOVED = replace(PROFILE, endpoint="127.0.0.1:8080")
+OTHER = replace(MOVED, cluster_id=ClusterId("22222222-2222-4222-8222-222222222222"))
+
+
+@pytest.mark.parametrize(
+    ("known", "saved", "words"),
+    [
+        (None, PROFILE, "written   dev"),
+        (PROFILE, None, "kept      dev"),
+        (PROFILE, MOVED, "written   dev"),
+        (replace(PROFILE, cluster_id=None), OTHER, "written   dev"),
+        (PROFILE, OTHER, "changed   dev   (it was for the cluster at 127.0.0.1:7070; --profile keeps several)"),
+    ],
+)
+def test_a_profile_that_leaves_another_cluster_says_so(
+    known: Profile | None, saved: Profile | None, words: str
+) -> None:
+    assert profile_line("dev", known, saved) == words
 
 
 def test_a_key_is_made_once(tmp_path: Path) -> None:

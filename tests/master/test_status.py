@@ -49,6 +49,24 @@ async def test_a_whole_cluster_is_well(cluster: MasterHarness) -> None:
     assert (status.writes_in_progress, status.deleted_chunks) == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("chunk_count", "well", "lacking"),
+    [
+        (0, "3 of 3 chunkservers are up.", []),
+        (1, "3 of 3 chunkservers are up; the only chunk has 3 copies.", ["1 chunk has fewer than 3 copies"]),
+        (2, "3 of 3 chunkservers are up; every one of 2 chunks has 3 copies.", ["2 chunks have fewer than 3 copies"]),
+    ],
+)
+async def test_numbers_and_their_nouns_agree(
+    cluster: MasterHarness, chunk_count: int, well: str, lacking: list[str]
+) -> None:
+    await cluster.write("/x", chunk_count=chunk_count)
+    assert (await status_of(cluster)).summary == well
+    await cluster.stop(2)
+    checks = (await status_of(cluster)).checks[1:]
+    assert [check.message for check in checks] == [f"{words} on servers that are up." for words in lacking]
+
+
 async def test_a_suspect_server_is_never_ok(cluster: MasterHarness) -> None:
     cluster.clock.now_s += 3.0
     await cluster.beat(1, 3)
@@ -75,6 +93,7 @@ async def test_missing_replicas_stay_a_warning_after_the_server_came_back(cluste
     status = await status_of(cluster)
     assert (status.health, codes(status)) == (Health.WARN, ["CHUNKS_UNDER_REPLICATED"])
     assert status.under_replicated_chunks == 2
+    assert "dstore put" in status.checks[0].hint, "no server that could be started has them"
     assert [server.missing_chunk_count for server in status.servers] == [0, 0, 2]
     assert status.stored_bytes == (3 * 4 + 2 * 2) * SEALED_SIZE
     await cluster.remove("/x")
