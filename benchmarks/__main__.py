@@ -1,5 +1,6 @@
 """Runs every benchmark with its default settings, one after the other; this is ``make bench``."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,11 @@ BENCHMARKS = ("throughput", "memory")
 
 def main() -> int:
     """Run all and return 1 if one of them is broken."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"Runs {' and '.join(BENCHMARKS)} with their default settings, which takes minutes; "
+        "`python -m benchmarks.throughput --help` shows the settings of one.",
+    ).parse_args()
     codes = [
         subprocess.run(
             [sys.executable, "-m", f"benchmarks.{name}"], cwd=Path(__file__).parent.parent, check=False

@@ -29,9 +29,9 @@ from benchmarks.harness import (
     conditions,
     data_directory,
     median,
-    parse_size,
     print_report,
     run,
+    size,
 )
 
 HOPS = 3
@@ -187,8 +187,8 @@ def parse_options(arguments: argparse.Namespace) -> PipelineOptions:
 async def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bare_pipeline", description=__doc__)
-    add_common_arguments(parser, size="1G", runs=3)
-    parser.add_argument("--frame-size", type=parse_size, default=DEFAULT_OPTIONS.frame_size_bytes)
+    add_common_arguments(parser, size_default="1GiB", runs=3)
+    parser.add_argument("--frame-size", type=size, default=DEFAULT_OPTIONS.frame_size_bytes)
     parser.add_argument("--in-flight", type=int, default=DEFAULT_OPTIONS.chunks_in_flight_write, help="chunks at once")
     parser.add_argument("--no-uvloop", action="store_true", help="run the hops on asyncio's own loop")
     parser.add_argument("--fresh-files", action="store_true", help="new files instead of rewriting in place")

@@ -18,6 +18,9 @@ from typing import Any
 
 import uvloop
 
+from dstore.core.errors import InvalidRequest
+from dstore.core.sizes import parse_size
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
@@ -212,17 +215,39 @@ def print_report(report: Report, *, as_json: bool) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def parse_size(text: str) -> int:
-    """Return a number of bytes from text such as ``1G``, ``256M``, ``512K`` or ``1033200``."""
-    factor = {"K": KIB, "M": MIB, "G": GIB}.get(text[-1:].upper(), 1)
-    return int(text if factor == 1 else text[:-1]) * factor
+def size(text: str) -> int:
+    """Return a number of bytes, at least one, from text such as ``1G``, ``256MiB`` or ``1033200``.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+    """
+    try:
+        size_bytes = parse_size(text)
+    except InvalidRequest as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if size_bytes == 0:
+        raise argparse.ArgumentTypeError("nothing can be measured with 0 bytes")
+    return size_bytes
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, *, size: str, runs: int | None = None) -> None:
+def run_count(text: str) -> int:
+    """Return a number of runs, at least one.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs; give 1 or more")
+    return int(text)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, *, size_default: str, runs: int | None = None) -> None:
     """Add ``--size``, ``--directory``, ``--json`` and, unless there is only one run, ``--runs``."""
-    parser.add_argument("--size", type=parse_size, default=parse_size(size), help=f"bytes moved, default {size}")
+    parser.add_argument(
+        "--size", type=size, default=size_default, help=f"of the file, such as 64MiB; default {size_default}"
+    )
     if runs is not None:
-        parser.add_argument("--runs", type=int, default=runs, help=f"runs of each system, default {runs}")
+        parser.add_argument("--runs", type=run_count, default=runs, help=f"runs of each system, default {runs}")
     parser.add_argument("--directory", type=Path, help="data goes into a new directory in this one")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 

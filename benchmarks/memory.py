@@ -132,7 +132,7 @@ async def measure(directory: Path, size_bytes: int) -> Report:
 async def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    add_common_arguments(parser, size="4G")
+    add_common_arguments(parser, size_default="4GiB")
     parser.add_argument("--client", nargs=4, metavar=("VERB", "ENDPOINT", "KEY_FILE", "LOCAL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.client:

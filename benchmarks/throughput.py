@@ -153,7 +153,7 @@ def _ratio(name: str, medians: Mapping[str, float]) -> tuple[Cell, Cell]:
 async def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
-    add_common_arguments(parser, size="512M", runs=5)
+    add_common_arguments(parser, size_default="512MiB", runs=5)
     parser.add_argument(
         "--rewrite", action="store_true", help="the bare pipeline rewrites its files; else it makes new ones, as dstore"
     )
