@@ -122,6 +122,22 @@ def places_of(pattern: re.Pattern[str]) -> list[str]:
     ]
 
 
+def test_relative_links_lead_somewhere() -> None:
+    links = [
+        (path, number, target)
+        for path in tracked_files()
+        if path.suffix == ".md"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for target in re.findall(r"\]\(([^)#\s]+)", line)
+        if "://" not in target
+    ]
+    assert len(links) > 10, "the links are seen at all"
+    offences = [
+        f"{place(path, number)}: {target}" for path, number, target in links if not (path.parent / target).exists()
+    ]
+    assert not offences, listed(offences)
+
+
 def test_every_limit_has_its_reason() -> None:
     # Constants without an empty line between them share the comment above.
     explained, offences = False, []
