@@ -16,12 +16,13 @@ from dstore.cli.local_plan import UpRequest
 from dstore.cli.local_process import START_TIMEOUT_S
 from dstore.cli.master_calls import SETTLE_TIMEOUT_S, wait_up
 from dstore.cli.output import Output
-from dstore.cli.quantities import format_duration, printable
+from dstore.cli.quantities import format_duration
 from dstore.cli.target import Target
 from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
 from dstore.core.errors import AlreadyExists, InvalidRequest
 from dstore.core.sizes import format_size, parse_size
 from dstore.core.status import ClusterStatus, Health
+from dstore.core.text import printable
 
 _SERVER_MODULES = ("apsw", "grpc_health", "grpc_reflection", "h11", "prometheus_client", "uvloop")
 

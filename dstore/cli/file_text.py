@@ -1,10 +1,11 @@
 """Files and directories as text: pure functions of what the master says."""
 
-from dstore.cli.quantities import count, format_time, printable
+from dstore.cli.quantities import count, format_time
 from dstore.core.files import FileInfo
 from dstore.core.groups import ServerPhase
 from dstore.core.sizes import format_size
 from dstore.core.status import ChunkDescription, FileDescription
+from dstore.core.text import printable
 
 #: Chunks that ``dstore stat`` lists; the others are counted, and ``--json`` lists all.
 CHUNKS_SHOWN_MAX = 16

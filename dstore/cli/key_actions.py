@@ -7,10 +7,10 @@ from dstore.cli.exit_codes import ExitCode
 from dstore.cli.key_files import choose_passphrase, create_key_file, fingerprint, show_key_file
 from dstore.cli.local_directory import key_path, profile_name
 from dstore.cli.output import Output
-from dstore.cli.quantities import printable
 from dstore.cli.target import Target
 from dstore.client.profile import resolve_profile
 from dstore.core.errors import InvalidRequest
+from dstore.core.text import printable
 
 
 def init(target: Target, passphrase_file: Path | None) -> int:

@@ -3,12 +3,13 @@
 from dstore.cli.exit_codes import ExitCode
 from dstore.cli.file_text import describe_lines, entry_line, info_lines
 from dstore.cli.output import Output, to_json
-from dstore.cli.quantities import count, printable
+from dstore.cli.quantities import count
 from dstore.cli.session import run_with_client
 from dstore.cli.target import Target
 from dstore.client.client import AsyncClient
 from dstore.core.errors import NotADirectory, NotFound
 from dstore.core.files import FileInfo
+from dstore.core.text import printable
 
 
 def list_directory(target: Target, path: str, *, long: bool) -> int:

@@ -19,12 +19,13 @@ from dstore.cli.local_directory import find_directory, profile_name
 from dstore.cli.local_process import START_TIMEOUT_S, running_pid
 from dstore.cli.master_calls import get_status, wait_up
 from dstore.cli.output import Output, to_json
-from dstore.cli.quantities import format_duration, printable
+from dstore.cli.quantities import format_duration
 from dstore.cli.status_text import node_lines, status_lines
 from dstore.cli.target import Target
 from dstore.client.profile import resolve_profile
 from dstore.core.limits import SERVER_SUSPECT_AFTER_S
 from dstore.core.status import Health
+from dstore.core.text import printable
 
 _MARKS = {"stopped": "✓", "killed": "✗", "not running": "·"}
 

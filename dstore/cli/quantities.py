@@ -31,12 +31,3 @@ def count(number: int, noun: str) -> str:
     if noun.endswith("y"):
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}s"
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with everything that could steer a terminal written as an escape sequence."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dstore.cli.quantities import count, format_duration, printable
+from dstore.cli.quantities import count, format_duration
 from dstore.core.groups import ServerPhase
 from dstore.core.sizes import format_size
 from dstore.core.status import ClusterStatus, Health, ServerStatus
+from dstore.core.text import printable
 
 Style = Callable[[str, str], str]
 

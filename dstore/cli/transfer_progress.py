@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dstore.cli.quantities import printable
 from dstore.core.sizes import format_size
+from dstore.core.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dstore.cli.exit_codes import ExitCode
 from dstore.cli.output import Output, to_json_line
-from dstore.cli.quantities import count, format_duration, printable
+from dstore.cli.quantities import count, format_duration
 from dstore.cli.session import in_daemon_thread, run_with_client
 from dstore.cli.target import Target
 from dstore.cli.transfer_progress import Report, transfer_progress
@@ -20,6 +20,7 @@ from dstore.core.errors import InvalidRequest, IsADirectory
 from dstore.core.files import FileInfo
 from dstore.core.limits import MIB
 from dstore.core.sizes import format_size
+from dstore.core.text import printable
 
 STANDARD_STREAM = "-"
 #: Read from and written to standard streams at once.

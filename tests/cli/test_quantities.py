@@ -2,7 +2,7 @@
 
 import pytest
 
-from dstore.cli.quantities import count, format_duration, format_time, printable
+from dstore.cli.quantities import count, format_duration, format_time
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,3 @@ def test_times(time_ns: int, text: str) -> None:
 )
 def test_counts(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("plain name.txt", "plain name.txt"),
-        ("über", "über"),
-        ("a\x1b[31mb", "a\\x1b[31mb"),
-        ("a\nb\rc", "a\\nb\\rc"),
-        ("bidi\u202e", "bidi\\u202e"),
-        ("half\udcff", "half\\udcff"),
-    ],
-)
-def test_names_cannot_steer_the_terminal(name: str, text: str) -> None:
-    assert printable(name) == text
