@@ -6,7 +6,6 @@ from dstore.core.ids import ChunkId, ServerId
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription
 from dstore.master import reading, status
-from dstore.master.holdings import Holdings
 from dstore.master.reading import OpenedRows
 from dstore.master.service import Shared
 from dstore.master.store.base import Transaction
@@ -17,7 +16,6 @@ class AdminService:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._holdings = Holdings()
 
     async def get_status(self) -> ClusterStatus:
         """Describe the cluster on one screen."""
@@ -34,7 +32,7 @@ class AdminService:
             facts,
             shared.allocator.groups,
             states,
-            lacking=self._holdings.judge(expected, states, shared.clock.monotonic_s()),
+            lacking=shared.holdings.judge(expected, states, shared.clock.monotonic_s()),
             version=shared.version,
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),

@@ -2,7 +2,7 @@
 
 A disk that was emptied, or restored from an old copy, comes back under its identity and reports fewer chunks than it
 must hold. A report is older than the rows, so it is compared with what the rows said before it can have been made:
-a server counts its chunks after its report before was answered.
+a server counts its chunks after its report before was answered, and the first time after it has joined.
 """
 
 from collections import deque
@@ -31,7 +31,12 @@ class Holdings:
 
     def __init__(self) -> None:
         self._past: deque[_Expectation] = deque(maxlen=_REMEMBERED_MAX)
+        self._when_joined: dict[ServerId, int] = {}
         self._lacking: dict[ServerId, int] = {}
+
+    def joining(self, server_id: ServerId, expected_count: int) -> None:
+        """Note what a server has to hold as it joins: its very first report is judged by that."""
+        self._when_joined[server_id] = expected_count
 
     def judge(
         self, expected: Mapping[ServerId, int], states: Mapping[ServerId, ServerState], now_s: float
@@ -46,10 +51,12 @@ class Holdings:
             self._past.append(_Expectation(now_s, expected))
         for server_id, state in states.items():
             past = self._newest_before(state.counted_after_s)
-            if state.heartbeat is None or past is None:
+            when_joined = self._when_joined.get(server_id)
+            if state.heartbeat is None or (past is None and when_joined is None):
                 continue
+            known = max((past or {}).get(server_id, 0), when_joined or 0)
             # What was removed meanwhile may be gone from the disk already.
-            wanted = min(past.get(server_id, 0), expected.get(server_id, 0))
+            wanted = min(known, expected.get(server_id, 0))
             self._lacking[server_id] = max(0, wanted - state.heartbeat.chunk_count)
         return {server_id: count for server_id, count in self._lacking.items() if count and server_id in states}
 

@@ -9,6 +9,7 @@ from dstore.master import membership, writes
 from dstore.master.admin import AdminService
 from dstore.master.allocator import Allocator
 from dstore.master.group_map import load_groups
+from dstore.master.holdings import Holdings
 from dstore.master.leases import Leases
 from dstore.master.service import ClusterService, NamespaceService, Shared
 from dstore.master.store.base import Store
@@ -48,5 +49,6 @@ async def open_master(store: Store, *, clock: Clock, random: Random, policy: Pol
         membership=live,
         leases=Leases(intents, clock.monotonic_s()),
         allocator=Allocator(store=store, clock=clock, membership=live, policy=cluster.policy, groups=groups),
+        holdings=Holdings(),
     )
     return Master(NamespaceService(shared), ClusterService(shared), AdminService(shared), shared)

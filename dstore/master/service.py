@@ -29,8 +29,9 @@ from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerId
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX, HEARTBEAT_INTERVAL_S
 from dstore.master import membership as members
-from dstore.master import namespace, reading, renames, requests, writes
+from dstore.master import namespace, reading, renames, requests, status, writes
 from dstore.master.allocator import Allocator
+from dstore.master.holdings import Holdings
 from dstore.master.leases import Leases
 from dstore.master.membership import Membership
 from dstore.master.requests import Request
@@ -52,6 +53,7 @@ class Shared:
     membership: Membership
     leases: Leases
     allocator: Allocator
+    holdings: Holdings
 
 
 class NamespaceService:
@@ -269,6 +271,10 @@ class ClusterService:
         shared.membership.check_admission(identity, shared.clock.monotonic_s())
         now_ns = shared.clock.wall_ns()
         record = await shared.store.write(lambda tx: members.store_server(tx, identity, now_ns))
+        # Read before it has joined: whatever is committed by now, its disk has to hold.
+        facts = await shared.store.read(lambda tx: status.read_facts(tx, shared.allocator.groups, frozenset()))
+        expected = status.expected_chunks(facts, shared.allocator.groups)
+        shared.holdings.joining(identity.server_id, expected.get(identity.server_id, 0))
         shared.membership.joined(record, shared.clock.monotonic_s())
         return Registration(
             cluster_id=shared.cluster.cluster_id,

@@ -195,6 +195,17 @@ async def test_a_server_that_came_back_with_an_emptied_disk_is_never_ok(cluster:
     assert codes(status) == ["CHUNKS_UNDER_REPLICATED"]
 
 
+async def test_a_disk_that_was_emptied_right_after_a_write_is_noticed_with_its_first_report(
+    cluster: MasterHarness,
+) -> None:
+    await cluster.write("/x", chunk_count=5)
+    await cluster.master.cluster.register(identity(2, boot_id=boot_id(12)))
+    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, 0, 0, 0)
+    await cluster.master.cluster.heartbeat(report)
+    status = await status_of(cluster)
+    assert (codes(status), status.under_replicated_chunks) == (["CHUNKS_UNDER_REPLICATED", "CHUNKS_LACKING"], 5)
+
+
 async def test_a_report_from_before_a_commit_is_not_held_against_a_server(cluster: MasterHarness) -> None:
     held = 0
     for number in range(6):

@@ -46,6 +46,7 @@ async def test_the_hung_server_is_blamed(
     chain = tuple(ChainMember(servers[name].server_id, servers[name].address) for name in order)
     data = bytes(FRAME_SIZE_BYTES_MAX)
     length_bytes = FRAME_COUNT * len(data)
+    whole_crc32c = crc32c(data * FRAME_COUNT)
     peers = Connections()
 
     async def write(sequence: int) -> None:
@@ -56,7 +57,7 @@ async def test_the_hung_server_is_blamed(
         try:
             for number in range(FRAME_COUNT):
                 await writer.send(Frame(number * len(data), crc32c(data), data))
-            await writer.finish(WriteFinish(length_bytes, 0))
+            await writer.finish(WriteFinish(length_bytes, whole_crc32c))
         finally:
             await writer.abort()
 
