@@ -76,7 +76,6 @@ INTENT_LEASE_DURATION_S = 60.0
 INTENT_RENEW_INTERVAL_S = INTENT_LEASE_DURATION_S / 3
 #: Answers to mutations are kept at least this long, so that a retry finds them (Invariant 4).
 REQUEST_RETENTION_S = 24 * 3600.0
-REQUEST_PRUNE_INTERVAL_S = 60.0
 
 #: Often enough that two lost beats are noticed within SERVER_SUSPECT_AFTER_S.
 HEARTBEAT_INTERVAL_S = 1.0

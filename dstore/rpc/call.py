@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from dstore.core.errors import DeadlineExceeded, Internal, InvalidRequest, LimitExceeded, Unavailable
+from dstore.core.errors import Internal, InvalidRequest, LimitExceeded, Unavailable
 from dstore.core.limits import CALL_TIMEOUT_S
 from dstore.rpc import status
 
@@ -61,10 +61,6 @@ class Caller:
             reason="ANSWER_INVALID",
             metadata={"address": self.address},
         )
-
-    def stalled(self) -> DeadlineExceeded:
-        """Return the error for a server that stopped answering."""
-        return DeadlineExceeded(f"The server at {self.address} stopped answering.", metadata={"address": self.address})
 
 
 def closed_error(address: str) -> Unavailable:
