@@ -258,10 +258,10 @@ class TestTheMaster:
 async def test_every_chunk_says_what_it_is(cluster: InProcessCluster) -> None:
     """A rebuild from chunks alone needs the descriptors; only a key holder can read them."""
     client = cluster.client()
-    info = await client.put("/f", DATA)
-    async with await client.open("/g", "wb") as file:
+    info = await client.put("/written-at-once", DATA)
+    async with await client.open("/written-piece-by-piece", "wb") as file:
         await file.write(DATA)
-    for path, chunk_count in (("/f", 6), ("/g", 0)):
+    for path, chunk_count in (("/written-at-once", 6), ("/written-piece-by-piece", 0)):
         for index, chunk in enumerate((await client.describe(path)).chunks):
             stored = await cluster.network.chunks(chunk.group.members[0].address).stat_chunk(chunk.record.chunk_id)
             assert path.encode() not in stored.descriptor
