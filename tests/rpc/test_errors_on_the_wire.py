@@ -175,7 +175,8 @@ async def test_a_request_that_cannot_be_decoded_is_the_callers_mistake(
         await server.stop(0)
     error = to_error(caught.value, address=address)
     assert (type(error), error.reason) == (errors.InvalidRequest, "MESSAGE_INVALID")
-    assert caplog.text == ""
+    # The library's poller, which all loops of a process share, may log about a loop of an earlier test.
+    assert [record.message for record in caplog.records if record.name != "asyncio"] == []
 
 
 class OneAnswer(grpc.GenericRpcHandler):
