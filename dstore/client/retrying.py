@@ -31,6 +31,7 @@ from dstore.core.files import (
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.interfaces import Admin, Namespace
 from dstore.core.limits import CLIENT_PATIENCE_S, FIRST_CONTACT_PATIENCE_S, UNRESOLVED_MUTATIONS_MAX
+from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.core.status import ClusterStatus, FileDescription
 
 T = TypeVar("T")
@@ -247,6 +248,21 @@ class RetryingNamespace:
             f"rename {rename.source} to {rename.target}",
             request_id,
             lambda: self._namespace.rename(rename, request_id=request_id),
+        )
+
+    async def list_removed(self, path: str, *, recursive: bool, page_size: int, page_token: str) -> RemovedPage:
+        return await self._retries.read(
+            lambda: self._namespace.list_removed(path, recursive=recursive, page_size=page_size, page_token=page_token)
+        )
+
+    async def prepare_restore(self, path: str, *, version: Version, target: str) -> RestoreTicket:
+        return await self._retries.read(lambda: self._namespace.prepare_restore(path, version=version, target=target))
+
+    async def restore(self, restore: Restore, *, request_id: RequestId) -> FileInfo:
+        return await self._retries.mutate(
+            f"restore {restore.path} to {restore.target}",
+            request_id,
+            lambda: self._namespace.restore(restore, request_id=request_id),
         )
 
     async def begin_write(

@@ -5,6 +5,7 @@ from enum import Enum
 
 from dstore.core.groups import Group
 from dstore.core.ids import ChunkId, ClusterId, FileId, IntentId, ServerId, Version
+from dstore.core.limits import RETENTION_DEFAULT_S
 
 
 class FileKind(Enum):
@@ -24,6 +25,7 @@ class Policy:
         min_replicas: copies that must be durable before a write is acknowledged.
         chunk_size_bytes: plaintext of every chunk but the last of a file.
         failure_domain: "server", "host" or "rack": no two replicas of a group share one.
+        retention_s: how long removed and replaced versions can be restored, in seconds of the cluster's running time.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Policy:
     min_replicas: int
     chunk_size_bytes: int
     failure_domain: str
+    retention_s: int = RETENTION_DEFAULT_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from dstore.core.files import (
 )
 from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
 from dstore.core.ids import ChunkId, FileId, IntentId, RequestId, ServerId, Version
+from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.core.status import ClusterStatus, FileDescription
 
 
@@ -47,6 +48,12 @@ class Namespace(Protocol):
     async def prepare_rename(self, source: str, target: str) -> RenameTicket: ...
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo: ...
+
+    async def list_removed(self, path: str, *, recursive: bool, page_size: int, page_token: str) -> RemovedPage: ...
+
+    async def prepare_restore(self, path: str, *, version: Version, target: str) -> RestoreTicket: ...
+
+    async def restore(self, restore: Restore, *, request_id: RequestId) -> FileInfo: ...
 
     async def begin_write(
         self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId

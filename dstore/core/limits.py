@@ -77,6 +77,20 @@ INTENT_RENEW_INTERVAL_S = INTENT_LEASE_DURATION_S / 3
 #: Answers to mutations are kept at least this long, so that a retry finds them (Invariant 4).
 REQUEST_RETENTION_S = 24 * 3600.0
 
+#: How long removed and replaced versions can be restored, unless the policy says otherwise: a night, and the morning on
+#: which somebody notices.
+RETENTION_DEFAULT_S = 24 * 3600
+#: Ten years; what is to be kept longer is a backup.
+RETENTION_MAX_S = 10 * 365 * 24 * 3600
+#: Times per retention that the master notes which transactions have happened: versions are kept at most that share of
+#: the retention longer than it.
+RETENTION_MOMENTS = 16
+#: The running time of the cluster is written this often: every write costs a sync of the master's disk. What a master
+#: that is killed has not written makes retentions longer, never shorter.
+RUNNING_TIME_STEP_S = 2.0
+#: Rows of the past, and chunks, that one transaction of the collection deletes: other writers wait for it.
+COLLECT_ROWS_MAX = 2_000
+
 #: Often enough that two lost beats are noticed within SERVER_SUSPECT_AFTER_S.
 HEARTBEAT_INTERVAL_S = 1.0
 #: A server that missed beats for this long gets no new chunks.
@@ -186,6 +200,8 @@ assert HIGH_WATER_BATCH_MAX < HIGH_WATER_REMEMBERED_MAX
 assert PLACEMENTS_AHEAD_MAX <= CHUNK_ALLOCATION_MAX
 assert READ_AHEAD_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0 == READ_AHEAD_SIZE_BYTES_MAX % SEGMENT_SIZE_BYTES
 assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10
+assert RETENTION_DEFAULT_S <= RETENTION_MAX_S
+assert RUNNING_TIME_STEP_S < REQUEST_RETENTION_S / 100
 assert 3 * INTENT_RENEW_INTERVAL_S <= INTENT_LEASE_DURATION_S
 assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
 assert CHUNK_ALLOCATION_MAX >= CHUNKS_IN_FLIGHT_WRITE

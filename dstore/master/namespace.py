@@ -3,10 +3,6 @@
 What a function refuses is specified in protos/dstore/v1/namespace_service.proto.
 """
 
-import base64
-import binascii
-import hashlib
-
 from dstore.core.errors import DirectoryNotEmpty, InvalidRequest, LimitExceeded
 from dstore.core.files import FileInfo, FileKind, FilePage, RemoveResult
 from dstore.core.ids import ClusterId, FileId
@@ -17,12 +13,13 @@ from dstore.core.limits import (
     REMOVE_ENTRIES_MAX,
 )
 from dstore.core.paths import join_path, split_path
-from dstore.master import chunk_rows, counters, tree
+from dstore.master import counters, history, page_tokens, tree
+from dstore.master.history import End
 from dstore.master.store.base import Transaction, batches, expand
+from dstore.master.store.schema import LIVE
 
 #: Entries carry whole paths, of up to 4 KiB; a page stops at half a message.
-_PAGE_PATH_BYTES_MAX = MESSAGE_SIZE_BYTES_MAX // 2
-_TOKEN_DIGEST_SIZE_BYTES = 8
+PAGE_PATH_BYTES_MAX = MESSAGE_SIZE_BYTES_MAX // 2
 
 
 def stat(tx: Transaction, path: str) -> FileInfo:
@@ -37,13 +34,9 @@ def list_page(tx: Transaction, cluster_id: ClusterId, path: str, *, page_size: i
     directory = tree.resolve(tx, names)
     if not directory.is_directory:
         raise tree.not_a_directory(join_path(names))
-    if page_size < 0:
-        raise InvalidRequest(
-            f"A page cannot have {page_size} entries; send 0 for {LIST_PAGE_SIZE_DEFAULT}.",
-            reason="PAGE_SIZE_INVALID",
-        )
-    count = min(page_size or LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX)
-    after = _read_token(cluster_id, directory.file_id, page_token) if page_token else b""
+    count = page_count(page_size)
+    scope = f"list {directory.file_id}"
+    after = page_tokens.read(cluster_id, scope, page_token)
     rows = tx.execute(
         tree.select_inodes("e.name", "WHERE e.parent_id = ? AND e.name > ? ORDER BY e.name LIMIT ?"),
         (directory.file_id, after, count + 1),
@@ -53,18 +46,33 @@ def list_page(tx: Transaction, cluster_id: ClusterId, path: str, *, page_size: i
     for name, *columns in rows[:count]:
         entry_path = join_path((*names, name.decode()))
         path_bytes += len(entry_path.encode())
-        if entries and path_bytes > _PAGE_PATH_BYTES_MAX:
+        if entries and path_bytes > PAGE_PATH_BYTES_MAX:
             break
         entries.append(tree.inode_from_row(tuple(columns)).describe(entry_path))
     if len(entries) == len(rows):
         return FilePage(tuple(entries), "")
     last = rows[len(entries) - 1][0]
-    return FilePage(tuple(entries), _write_token(cluster_id, directory.file_id, last))
+    return FilePage(tuple(entries), page_tokens.write(cluster_id, scope, last))
+
+
+def page_count(page_size: int) -> int:
+    """Return how many entries a page gets that is to have ``page_size``.
+
+    Raises:
+        InvalidRequest: reason ``PAGE_SIZE_INVALID``.
+    """
+    if page_size < 0:
+        raise InvalidRequest(
+            f"A page cannot have {page_size} entries; send 0 for {LIST_PAGE_SIZE_DEFAULT}.",
+            reason="PAGE_SIZE_INVALID",
+        )
+    return min(page_size or LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX)
 
 
 def make_directory(tx: Transaction, path: str, *, parents: bool, exist_ok: bool, now_ns: int) -> FileInfo:
     """Make a directory, with its parents if wanted."""
     names = split_path(path)
+    txn = history.begin(tx)
     inode = tree.resolve(tx, ())
     for depth, name in enumerate(names):
         if not inode.is_directory:
@@ -76,7 +84,7 @@ def make_directory(tx: Transaction, path: str, *, parents: bool, exist_ok: bool,
             continue
         if not is_last and not parents:
             raise tree.not_found(join_path(names[: depth + 1]))
-        inode = _insert_directory(tx, inode.file_id, name, now_ns)
+        inode = _insert_directory(tx, txn, inode.file_id, name, now_ns)
         exist_ok = exist_ok or is_last
     if not (inode.is_directory and exist_ok):
         raise tree.file_exists(join_path(names), inode.kind)
@@ -84,7 +92,7 @@ def make_directory(tx: Transaction, path: str, *, parents: bool, exist_ok: bool,
 
 
 def remove(tx: Transaction, path: str, *, recursive: bool, now_ns: int) -> RemoveResult:
-    """Remove a file, an empty directory, or a whole tree."""
+    """Remove a file, an empty directory, or a whole tree; all of it ends with one transaction."""
     names = split_path(path)
     if not names:
         raise InvalidRequest(
@@ -97,30 +105,12 @@ def remove(tx: Transaction, path: str, *, recursive: bool, now_ns: int) -> Remov
         directories.append(inode.file_id)
     else:
         files, directories = [inode.file_id], []
-    tx.execute("DELETE FROM entries WHERE parent_id = ? AND name = ?", (parent.file_id, names[-1].encode()))
+    txn = history.begin(tx)
+    history.end_entry(tx, txn, parent.file_id, names[-1], End.REMOVED, now_ns)
+    history.end_entries_in(tx, txn, directories, End.REMOVED, now_ns)
+    history.end_inodes(tx, txn, (*files, *directories))
     tree.retire_name(tx, parent.file_id, names[-1], inode.version)
-    drop_files(tx, files, "removed", now_ns)
-    drop_directories(tx, directories)
     return RemoveResult(len(files), len(directories))
-
-
-def drop_files(tx: Transaction, file_ids: list[FileId], reason: str, now_ns: int) -> None:
-    """Remove the inodes of files and give up their chunks; the entries go separately."""
-    chunk_rows.give_up_files(tx, file_ids, reason, now_ns)
-    for batch in batches(file_ids):
-        removed = tx.execute(
-            expand("DELETE FROM inodes WHERE file_id IN (?*) RETURNING size_bytes", len(batch)), tuple(batch)
-        )
-        counters.add(tx, "files", -len(removed))
-        counters.add(tx, "logical_bytes", -sum(row[0] for row in removed))
-
-
-def drop_directories(tx: Transaction, file_ids: list[FileId]) -> None:
-    """Remove directories with the entries in them."""
-    for batch in batches(file_ids):
-        tx.execute(expand("DELETE FROM entries WHERE parent_id IN (?*)", len(batch)), tuple(batch))
-        tx.execute(expand("DELETE FROM inodes WHERE file_id IN (?*)", len(batch)), tuple(batch))
-        counters.add(tx, "directories", -len(batch))
 
 
 def directory_not_empty(path: str) -> DirectoryNotEmpty:
@@ -132,21 +122,21 @@ def directory_not_empty(path: str) -> DirectoryNotEmpty:
 
 def has_entries(tx: Transaction, file_id: FileId) -> bool:
     """Whether anything is in a directory."""
-    return bool(tx.execute("SELECT 1 FROM entries WHERE parent_id = ? LIMIT 1", (file_id,)))
+    return bool(tx.execute("SELECT 1 FROM live_entries WHERE parent_id = ? LIMIT 1", (file_id,)))
 
 
-def _insert_directory(tx: Transaction, parent_id: FileId, name: str, now_ns: int) -> tree.Inode:
-    file_id = counters.take(tx, "file_id")
+def _insert_directory(tx: Transaction, txn: int, parent_id: FileId, name: str, now_ns: int) -> tree.Inode:
+    file_id = FileId(counters.take(tx, "file_id"))
     version = counters.take(tx, "version")
     tx.execute(
-        "INSERT INTO inodes (file_id, kind, version, first_version, floor_version, size_bytes, chunk_count, "
-        "chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
-        "VALUES (?, ?, ?, ?, 0, 0, 0, 0, ?, ?, '[]', ?)",
-        (file_id, FileKind.DIRECTORY.value, version, version, now_ns, now_ns, b""),
+        "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
+        "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
+        "VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, '[]', ?)",
+        (file_id, txn, LIVE, FileKind.DIRECTORY.value, version, version, now_ns, now_ns, b""),
     )
-    tx.execute("INSERT INTO entries (parent_id, name, file_id) VALUES (?, ?, ?)", (parent_id, name.encode(), file_id))
+    history.add_entry(tx, txn, parent_id, name, file_id)
     counters.add(tx, "directories", 1)
-    inode = tree.find_by_id(tx, FileId(file_id))
+    inode = tree.find_by_id(tx, file_id)
     assert inode is not None
     return inode
 
@@ -166,7 +156,7 @@ def _collect(tx: Transaction, directory_id: FileId, path: str, *, recursive: boo
             room = REMOVE_ENTRIES_MAX - len(files) - len(directories) - len(below)
             rows = tx.execute(
                 expand(
-                    "SELECT i.file_id, i.kind FROM entries e JOIN inodes i ON i.file_id = e.file_id "
+                    "SELECT i.file_id, i.kind FROM live_entries e JOIN live_inodes i ON i.file_id = e.file_id "
                     "WHERE e.parent_id IN (?*) LIMIT ?",
                     len(batch),
                 ),
@@ -183,27 +173,3 @@ def _collect(tx: Transaction, directory_id: FileId, path: str, *, recursive: boo
         directories += below
         level = below
     return files, directories
-
-
-def _write_token(cluster_id: ClusterId, directory_id: FileId, after: bytes) -> str:
-    digest = _token_digest(cluster_id, directory_id, after)
-    return base64.urlsafe_b64encode(digest + after).decode()
-
-
-def _read_token(cluster_id: ClusterId, directory_id: FileId, token: str) -> bytes:
-    try:
-        raw = base64.urlsafe_b64decode(token.encode())
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    digest, after = raw[:_TOKEN_DIGEST_SIZE_BYTES], raw[_TOKEN_DIGEST_SIZE_BYTES:]
-    if digest != _token_digest(cluster_id, directory_id, after):
-        raise InvalidRequest(
-            "This page token was not given out for this directory; start the listing again without a token.",
-            reason="PAGE_TOKEN_INVALID",
-        )
-    return after
-
-
-def _token_digest(cluster_id: ClusterId, directory_id: FileId, after: bytes) -> bytes:
-    content = f"{cluster_id} {directory_id} ".encode() + after
-    return hashlib.sha256(content).digest()[:_TOKEN_DIGEST_SIZE_BYTES]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dstore.core.errors import InvalidRequest, NotFound
-from dstore.core.files import ChunkRecord, FileInfo, WrappedKey
+from dstore.core.files import ChunkRecord, FileInfo, FileKind, WrappedKey
 from dstore.core.ids import ChunkId, FileId, ServerId, Version
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.paths import join_path, split_path
@@ -30,7 +30,7 @@ def open_file(tx: Transaction, path: str, *, start_index: int, count: int) -> Op
     if inode.is_directory:
         raise tree.is_a_directory(join_path(names))
     sealed_manifest, wrapped_keys = tx.execute(
-        "SELECT sealed_manifest, wrapped_keys FROM inodes WHERE file_id = ?", (inode.file_id,)
+        "SELECT sealed_manifest, wrapped_keys FROM live_inodes WHERE file_id = ?", (inode.file_id,)
     )[0]
     return OpenedRows(
         info=inode.describe(join_path(names)),
@@ -47,16 +47,27 @@ def list_chunks(
 ) -> tuple[ChunkRecord, ...]:
     """Return consecutive chunk records.
 
-    The content of a file id never changes; renaming gives it a new version and keeps the old ones readable.
+    The content of a file id never changes; renaming and restoring give it a new version and keep the old ones readable.
+    So a reader whose file was replaced or removed goes on while the file is retained.
     """
-    inode = tree.find_by_id(tx, file_id) if 0 <= file_id <= INTEGER_MAX else None
-    if inode is None or inode.is_directory or not inode.first_version <= version <= inode.version:
+    if not _is_kept(tx, file_id, version):
         raise NotFound(
             f"Version {version} of file {file_id} is no longer kept; open the file again.",
             reason="VERSION_NOT_FOUND",
             metadata={"file_id": str(file_id), "version": str(version)},
         )
     return _records(tx, file_id, start_index, count or CHUNK_RECORDS_PER_MESSAGE_MAX)
+
+
+def _is_kept(tx: Transaction, file_id: FileId, version: Version) -> bool:
+    if not (0 <= file_id <= INTEGER_MAX and 0 <= version <= INTEGER_MAX):
+        return False
+    rows = tx.execute(
+        "SELECT 1 FROM inodes WHERE file_id = ? AND kind = ? AND first_version <= ? AND version >= ? "
+        "AND to_txn > (SELECT value FROM counters WHERE name = 'collected_txn') LIMIT 1",
+        (file_id, FileKind.FILE.value, version, version),
+    )
+    return bool(rows)
 
 
 def missing_replicas(tx: Transaction, records: tuple[ChunkRecord, ...]) -> dict[ChunkId, tuple[ServerId, ...]]:

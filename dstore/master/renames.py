@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from dstore.core.errors import Conflict, InvalidRequest, LimitExceeded
 from dstore.core.files import FileInfo, Rename, RenameTicket, WrappedKey
-from dstore.core.ids import ClusterId, FileId, Version
+from dstore.core.ids import ClusterId, Version
 from dstore.core.limits import SEALED_MANIFEST_SIZE_BYTES_MAX
 from dstore.core.paths import join_path, split_path
-from dstore.master import codec, counters, namespace, tree
+from dstore.master import codec, counters, history, namespace, tree
+from dstore.master.history import End
 from dstore.master.store.base import INTEGER_MAX, Transaction
 
 
@@ -32,7 +33,7 @@ def prepare(tx: Transaction, cluster_id: ClusterId, source: str, target: str) ->
     """Give out a version, and what has to be sealed again."""
     move = _look(tx, source, target)
     sealed_manifest, wrapped_keys = tx.execute(
-        "SELECT sealed_manifest, wrapped_keys FROM inodes WHERE file_id = ?", (move.source.file_id,)
+        "SELECT sealed_manifest, wrapped_keys FROM live_inodes WHERE file_id = ?", (move.source.file_id,)
     )[0]
     return RenameTicket(
         source=move.source.describe(join_path(move.source_names)),
@@ -51,23 +52,17 @@ def rename(tx: Transaction, rename: Rename, *, now_ns: int) -> FileInfo:
     move = _look(tx, rename.source, rename.target)
     check_manifest(rename.sealed_manifest, is_directory=move.source.is_directory)
     _check_versions(tx, move, rename)
+    txn = history.begin(tx)
+    target_parent_id, target_name = move.target_parent.file_id, move.target_names[-1]
     if move.target is not None and not move.stays:
-        if move.target.is_directory:
-            namespace.drop_directories(tx, [move.target.file_id])
-        else:
-            namespace.drop_files(tx, [move.target.file_id], "replaced", now_ns)
-        _delete_entry(tx, move.target_parent.file_id, move.target_names[-1])
+        history.end_inodes(tx, txn, [move.target.file_id])
+        history.end_entry(tx, txn, target_parent_id, target_name, End.REPLACED, now_ns)
     if not move.stays:
-        _delete_entry(tx, move.source_parent.file_id, move.source_names[-1])
-        tx.execute(
-            "INSERT INTO entries (parent_id, name, file_id) VALUES (?, ?, ?)",
-            (move.target_parent.file_id, move.target_names[-1].encode(), move.source.file_id),
-        )
-        tree.retire_name(tx, move.source_parent.file_id, move.source_names[-1], move.source.version)
-    tx.execute(
-        "UPDATE inodes SET version = ?, sealed_manifest = ? WHERE file_id = ?",
-        (rename.version, rename.sealed_manifest, move.source.file_id),
-    )
+        source_parent_id, source_name = move.source_parent.file_id, move.source_names[-1]
+        history.end_entry(tx, txn, source_parent_id, source_name, End.RENAMED, now_ns)
+        history.add_entry(tx, txn, target_parent_id, target_name, move.source.file_id)
+        tree.retire_name(tx, source_parent_id, source_name, move.source.version)
+    history.move_inode(tx, txn, move.source.file_id, rename.version, rename.sealed_manifest)
     moved = tree.find_by_id(tx, move.source.file_id)
     assert moved is not None
     return moved.describe(join_path(move.target_names))
@@ -144,7 +139,3 @@ def version_changed(path: str, why: str) -> Conflict:
         reason="VERSION_CHANGED",
         metadata={"path": path},
     )
-
-
-def _delete_entry(tx: Transaction, parent_id: FileId, name: str) -> None:
-    tx.execute("DELETE FROM entries WHERE parent_id = ? AND name = ?", (parent_id, name.encode()))

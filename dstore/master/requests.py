@@ -7,17 +7,14 @@ from typing import TypeVar
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.ids import RequestId
-from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, REQUEST_RETENTION_S
+from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
 from dstore.master import codec, counters
 from dstore.master.store.base import Transaction
 
 T = TypeVar("T")
 
-#: Answers carry the period in which they were stored; a period ends after this much running time.
-PERIOD_DURATION_S = 3600.0
-#: Whole periods that an answer is kept; one more than the retention has, since it may come at a period's very
-#: end.
-PERIODS_KEPT = int(REQUEST_RETENTION_S / PERIOD_DURATION_S) + 1
+#: Answers that are forgotten by one transaction.
+_FORGET_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +65,18 @@ def once(tx: Transaction, request: Request, kind: type[T], fn: Callable[[], T]) 
         return codec.decode(kind, response)
     result = fn()
     tx.execute(
-        "INSERT INTO requests (request_id, method, fingerprint, response, period) "
-        "SELECT ?, ?, ?, ?, value FROM counters WHERE name = 'request_period'",
+        "INSERT INTO requests (request_id, method, fingerprint, response, stored_running_s) "
+        "SELECT ?, ?, ?, ?, value FROM counters WHERE name = 'running_s'",
         (request.request_id, request.method, request.fingerprint, codec.encode(result)),
     )
     return result
 
 
-def end_period(tx: Transaction) -> None:
-    """Start the next period and forget the answers that are past their retention."""
-    period = counters.add(tx, "request_period", 1)
-    tx.execute("DELETE FROM requests WHERE period < ?", (period - PERIODS_KEPT,))
+def forget(tx: Transaction) -> None:
+    """Forget answers that are past their retention, not too many at once."""
+    # The running time is written in steps, so an answer may be that much younger than it seems.
+    oldest_s = counters.read(tx, "running_s") - int(REQUEST_RETENTION_S + 2 * RUNNING_TIME_STEP_S)
+    tx.execute(
+        "DELETE FROM requests WHERE request_id IN (SELECT request_id FROM requests WHERE stored_running_s < ? LIMIT ?)",
+        (oldest_s, _FORGET_MAX),
+    )

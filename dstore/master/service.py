@@ -28,8 +28,9 @@ from dstore.core.files import (
 from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX, HEARTBEAT_INTERVAL_S
+from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.master import membership as members
-from dstore.master import namespace, reading, renames, requests, status, writes
+from dstore.master import namespace, reading, removed, renames, requests, restores, status, writes
 from dstore.master.allocator import Allocator
 from dstore.master.holdings import Holdings
 from dstore.master.leases import Leases
@@ -112,6 +113,29 @@ class NamespaceService:
         )
         now_ns = self._now_ns()
         return await self._once(request, FileInfo, lambda tx: renames.rename(tx, rename, now_ns=now_ns))
+
+    async def list_removed(self, path: str, *, recursive: bool, page_size: int, page_token: str) -> RemovedPage:
+        """Return one page of what can be restored."""
+        return await self._store.read(
+            lambda tx: removed.list_page(
+                tx, self._shared.cluster, path, recursive=recursive, page_size=page_size, page_token=page_token
+            )
+        )
+
+    async def prepare_restore(self, path: str, *, version: Version, target: str) -> RestoreTicket:
+        """Give out what is needed to restore."""
+        return await self._store.write(
+            lambda tx: restores.prepare(tx, self._cluster_id, path, version=version, target=target)
+        )
+
+    async def restore(self, restore: Restore, *, request_id: RequestId) -> FileInfo:
+        """Restore a file, or a directory without what was in it."""
+        request = requests.describe(
+            request_id,
+            "Restore",
+            (restore.path, restore.target, restore.source_version, restore.version, restore.sealed_manifest),
+        )
+        return await self._once(request, FileInfo, lambda tx: restores.restore(tx, restore))
 
     async def begin_write(
         self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId

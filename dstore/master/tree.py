@@ -8,6 +8,7 @@ from dstore.core.ids import ROOT_ID, FileId, Version
 from dstore.core.paths import join_path
 from dstore.master import counters
 from dstore.master.store.base import Row, Transaction
+from dstore.master.store.schema import LIVE
 
 #: The columns of ``Inode``, in its order.
 INODE_COLUMNS = (
@@ -56,9 +57,9 @@ def inode_from_row(row: Row) -> Inode:
 
 
 def select_inodes(more: str, rest: str) -> str:
-    """Return the query for entries with their inodes: first the columns ``more``, then ``INODE_COLUMNS``."""
+    """Return the query for live entries with their inodes: first the columns ``more``, then ``INODE_COLUMNS``."""
     columns = f"{more}, {INODE_COLUMNS}"
-    return f"SELECT {columns} FROM entries e JOIN inodes i ON i.file_id = e.file_id {rest}"  # noqa: S608
+    return f"SELECT {columns} FROM live_entries e JOIN live_inodes i ON i.file_id = e.file_id {rest}"  # noqa: S608
 
 
 def find(tx: Transaction, parent_id: FileId, name: str) -> Inode | None:
@@ -71,8 +72,8 @@ def find(tx: Transaction, parent_id: FileId, name: str) -> Inode | None:
 
 
 def find_by_id(tx: Transaction, file_id: FileId) -> Inode | None:
-    """Return an inode by its identity."""
-    rows = tx.execute(f"SELECT {INODE_COLUMNS} FROM inodes i WHERE i.file_id = ?", (file_id,))  # noqa: S608
+    """Return a live inode by its identity."""
+    rows = tx.execute(f"SELECT {INODE_COLUMNS} FROM live_inodes i WHERE i.file_id = ?", (file_id,))  # noqa: S608
     return inode_from_row(rows[0]) if rows else None
 
 
@@ -110,10 +111,10 @@ def resolve_parent(tx: Transaction, names: tuple[str, ...]) -> Inode:
 
 
 def path_of(tx: Transaction, file_id: FileId) -> str:
-    """Return the path of an inode that exists."""
+    """Return the path of an inode that lives."""
     names: list[str] = []
     while file_id != ROOT_ID:
-        parent_id, name = tx.execute("SELECT parent_id, name FROM entries WHERE file_id = ?", (file_id,))[0]
+        parent_id, name = tx.execute("SELECT parent_id, name FROM live_entries WHERE file_id = ?", (file_id,))[0]
         names.append(name.decode())
         file_id = parent_id
     return join_path(tuple(reversed(names)))
@@ -130,8 +131,8 @@ def retire_name(tx: Transaction, parent_id: FileId, name: str, version: Version)
         (counters.take(tx, "version"), parent_id, name.encode()),
     )
     tx.execute(
-        "UPDATE inodes SET floor_version = ? WHERE file_id = ? AND floor_version < ?",
-        (version, parent_id, version),
+        "UPDATE inodes SET floor_version = ? WHERE file_id = ? AND to_txn = ? AND floor_version < ?",
+        (version, parent_id, LIVE, version),
     )
 
 

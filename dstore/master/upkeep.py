@@ -1,13 +1,16 @@
-"""What a master does by itself, once a second: end expired writes, forget old answers, refresh the figures."""
+"""What a master does by itself, once a second: end expired writes, count running time, forget old answers,
+refresh the figures.
+"""
 
 import asyncio
 from collections.abc import Callable
 
 from dstore.core.errors import LimitExceeded
+from dstore.core.limits import RUNNING_TIME_STEP_S
 from dstore.core.status import ClusterStatus
-from dstore.master import requests, writes
+from dstore.master import requests, retention, writes
 from dstore.master.master import Master
-from dstore.master.requests import PERIOD_DURATION_S
+from dstore.master.store.base import Transaction
 
 UPKEEP_INTERVAL_S = 1.0
 
@@ -18,7 +21,7 @@ class Upkeep:
     def __init__(self, master: Master, *, show: Callable[[ClusterStatus], None]) -> None:
         self._master = master
         self._show = show
-        self._period_started_s = master.shared.clock.monotonic_s()
+        self._counted_s = master.shared.clock.monotonic_s()
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -34,7 +37,7 @@ class Upkeep:
         """Do one round. When the store is busy, what could not be written waits for the next one."""
         try:
             await self._expire_intents()
-            await self._end_period()
+            await self._count_running_time()
         except LimitExceeded:
             return
         self._show(await self._master.admin.get_status())
@@ -49,10 +52,16 @@ class Upkeep:
         for intent_id in expired:
             shared.leases.drop(intent_id)
 
-    async def _end_period(self) -> None:
+    async def _count_running_time(self) -> None:
         shared = self._master.shared
-        now_s = shared.clock.monotonic_s()
-        if now_s - self._period_started_s < PERIOD_DURATION_S:
+        elapsed_s = shared.clock.monotonic_s() - self._counted_s
+        if elapsed_s < RUNNING_TIME_STEP_S:
             return
-        await shared.store.write(requests.end_period)
-        self._period_started_s = now_s
+        retention_s, now_ns = shared.cluster.policy.retention_s, shared.clock.wall_ns()
+
+        def run(tx: Transaction) -> None:
+            retention.advance(tx, int(elapsed_s), retention_s=retention_s, now_ns=now_ns)
+            requests.forget(tx)
+
+        await shared.store.write(run)
+        self._counted_s += int(elapsed_s)

@@ -27,12 +27,12 @@ from dstore.core.groups import Group
 from dstore.core.ids import ChunkId, FileId, IntentId, ServerId, Version
 from dstore.core.limits import INTENT_LEASE_DURATION_S, WRAPPED_KEY_SIZE_BYTES_MAX, WRAPPED_KEYS_MAX
 from dstore.core.paths import join_path, split_path
-from dstore.master import chunk_rows, codec, counters, tree
+from dstore.master import chunk_rows, codec, counters, history, tree
+from dstore.master.history import End
 from dstore.master.leases import intent_expired
-from dstore.master.namespace import drop_files
 from dstore.master.renames import check_manifest, version_changed
 from dstore.master.store.base import INTEGER_MAX, Transaction
-from dstore.master.store.schema import ClusterRecord
+from dstore.master.store.schema import LIVE, ClusterRecord
 from dstore.master.written import check_complete, record_written
 
 
@@ -139,7 +139,7 @@ def renew(tx: Transaction, intent_id: IntentId, *, fresh_version: bool) -> Inten
 
 
 def commit(tx: Transaction, policy: Policy, commit: Commit, *, now_ns: int) -> FileInfo:
-    """Make the file visible, in place of what was there."""
+    """Make the file visible, in place of what was there, which is retained."""
     intent = _load(tx, commit.intent_id)
     parent = tree.find_by_id(tx, intent.parent_id)
     if parent is None:
@@ -152,11 +152,12 @@ def commit(tx: Transaction, policy: Policy, commit: Commit, *, now_ns: int) -> F
     _check_keys(commit)
     record_written(tx, policy, intent.intent_id, commit.chunks)
     check_complete(tx, policy, commit)
+    txn = history.begin(tx)
     if replaced is not None:
-        tx.execute("DELETE FROM entries WHERE parent_id = ? AND name = ?", (intent.parent_id, intent.name.encode()))
-        drop_files(tx, [replaced.file_id], "replaced", now_ns)
+        history.end_entry(tx, txn, intent.parent_id, intent.name, End.REPLACED, now_ns)
+        history.end_inodes(tx, txn, [replaced.file_id])
     created_ns = replaced.created_ns if replaced is not None else now_ns
-    _insert_file(tx, policy, intent, commit, created_ns=created_ns, now_ns=now_ns)
+    _insert_file(tx, txn, policy, intent, commit, created_ns=created_ns, now_ns=now_ns)
     chunk_rows.take_over(tx, intent.intent_id, intent.file_id)
     chunk_rows.give_up_intents(tx, [intent.intent_id], "unused", now_ns)
     inode = tree.find_by_id(tx, intent.file_id)
@@ -166,11 +167,13 @@ def commit(tx: Transaction, policy: Policy, commit: Commit, *, now_ns: int) -> F
 
 def abandon(tx: Transaction, intent_id: IntentId, *, now_ns: int) -> None:
     """Give up a write; one that has ended already is fine."""
+    history.begin(tx)
     chunk_rows.give_up_intents(tx, [intent_id], "abandoned", now_ns)
 
 
 def expire(tx: Transaction, intent_ids: tuple[IntentId, ...], *, now_ns: int) -> None:
     """Give up writes whose leases have run out."""
+    history.begin(tx)
     chunk_rows.give_up_intents(tx, intent_ids, "expired", now_ns)
 
 
@@ -254,14 +257,16 @@ def _check_keys(commit: Commit) -> None:
 
 
 def _insert_file(
-    tx: Transaction, policy: Policy, intent: Intent, commit: Commit, *, created_ns: int, now_ns: int
+    tx: Transaction, txn: int, policy: Policy, intent: Intent, commit: Commit, *, created_ns: int, now_ns: int
 ) -> None:
     tx.execute(
-        "INSERT INTO inodes (file_id, kind, version, first_version, floor_version, size_bytes, chunk_count, "
-        "chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
-        "VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
+        "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
+        "VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
         (
             intent.file_id,
+            txn,
+            LIVE,
             FileKind.FILE.value,
             intent.version,
             intent.version,
@@ -274,9 +279,6 @@ def _insert_file(
             commit.sealed_manifest,
         ),
     )
-    tx.execute(
-        "INSERT INTO entries (parent_id, name, file_id) VALUES (?, ?, ?)",
-        (intent.parent_id, intent.name.encode(), intent.file_id),
-    )
+    history.add_entry(tx, txn, intent.parent_id, intent.name, intent.file_id)
     counters.add(tx, "files", 1)
     counters.add(tx, "logical_bytes", commit.size_bytes)

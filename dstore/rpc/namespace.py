@@ -20,9 +20,11 @@ from dstore.core.files import (
 )
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version, parse_uuid
 from dstore.core.interfaces import Namespace
+from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.rpc.call import Caller
 from dstore.rpc.convert import files as convert
 from dstore.rpc.convert import groups as convert_groups
+from dstore.rpc.convert import removed as convert_removed
 from dstore.rpc.convert import writes as convert_writes
 from dstore.v1 import namespace_service_pb2 as v1
 from dstore.v1 import namespace_service_pb2_grpc
@@ -62,6 +64,18 @@ class NamespaceClient:
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
         request = convert_writes.rename_to_proto(rename, request_id)
         return await self._call(self._stub.Rename, request, _info_of)
+
+    async def list_removed(self, path: str, *, recursive: bool, page_size: int, page_token: str) -> RemovedPage:
+        request = v1.ListRemovedRequest(path=path, recursive=recursive, page_size=page_size, page_token=page_token)
+        return await self._call(self._stub.ListRemoved, request, convert_removed.page_from_proto)
+
+    async def prepare_restore(self, path: str, *, version: Version, target: str) -> RestoreTicket:
+        request = v1.PrepareRestoreRequest(path=path, version=version, target=target)
+        return await self._call(self._stub.PrepareRestore, request, convert_removed.ticket_from_proto)
+
+    async def restore(self, restore: Restore, *, request_id: RequestId) -> FileInfo:
+        request = convert_removed.restore_to_proto(restore, request_id)
+        return await self._call(self._stub.Restore, request, _info_of)
 
     async def begin_write(
         self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId
@@ -188,6 +202,25 @@ class NamespaceServicer(namespace_service_pb2_grpc.NamespaceServiceServicer):
             request_id=convert.request_id_from_text(request.request_id),
         )
         return v1.RenameResponse(info=convert.info_to_proto(info))
+
+    async def ListRemoved(self, request: v1.ListRemovedRequest, context: Any) -> v1.ListRemovedResponse:
+        page = await self._namespace.list_removed(
+            request.path, recursive=request.recursive, page_size=request.page_size, page_token=request.page_token
+        )
+        return convert_removed.page_to_proto(page)
+
+    async def PrepareRestore(self, request: v1.PrepareRestoreRequest, context: Any) -> v1.PrepareRestoreResponse:
+        ticket = await self._namespace.prepare_restore(
+            request.path, version=Version(request.version), target=request.target
+        )
+        return convert_removed.ticket_to_proto(ticket)
+
+    async def Restore(self, request: v1.RestoreRequest, context: Any) -> v1.RestoreResponse:
+        info = await self._namespace.restore(
+            convert_removed.restore_from_proto(request),
+            request_id=convert.request_id_from_text(request.request_id),
+        )
+        return v1.RestoreResponse(info=convert.info_to_proto(info))
 
     async def BeginWrite(self, request: v1.BeginWriteRequest, context: Any) -> v1.BeginWriteResponse:
         intent = await self._namespace.begin_write(

@@ -1,11 +1,23 @@
 from dstore.v1 import types_pb2 as _types_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class RemovalReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REMOVAL_REASON_UNSPECIFIED: _ClassVar[RemovalReason]
+    REMOVAL_REASON_REMOVED: _ClassVar[RemovalReason]
+    REMOVAL_REASON_REPLACED: _ClassVar[RemovalReason]
+REMOVAL_REASON_UNSPECIFIED: RemovalReason
+REMOVAL_REASON_REMOVED: RemovalReason
+REMOVAL_REASON_REPLACED: RemovalReason
 
 class GetClusterRequest(_message.Message):
     __slots__ = ()
@@ -132,6 +144,90 @@ class RenameRequest(_message.Message):
     def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., source_version: _Optional[int] = ..., version: _Optional[int] = ..., sealed_manifest: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RenameResponse(_message.Message):
+    __slots__ = ("info",)
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    info: _types_pb2.FileInfo
+    def __init__(self, info: _Optional[_Union[_types_pb2.FileInfo, _Mapping]] = ...) -> None: ...
+
+class ListRemovedRequest(_message.Message):
+    __slots__ = ("path", "recursive", "page_size", "page_token")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    RECURSIVE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    recursive: bool
+    page_size: int
+    page_token: str
+    def __init__(self, path: _Optional[str] = ..., recursive: bool = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListRemovedResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[RemovedFile]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[RemovedFile, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RemovedFile(_message.Message):
+    __slots__ = ("path", "kind", "size_bytes", "version", "reason", "remove_time", "expires_in", "file_id", "removed_txn")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_TXN_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    kind: _types_pb2.FileKind
+    size_bytes: int
+    version: int
+    reason: RemovalReason
+    remove_time: _timestamp_pb2.Timestamp
+    expires_in: _duration_pb2.Duration
+    file_id: int
+    removed_txn: int
+    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[_types_pb2.FileKind, str]] = ..., size_bytes: _Optional[int] = ..., version: _Optional[int] = ..., reason: _Optional[_Union[RemovalReason, str]] = ..., remove_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., file_id: _Optional[int] = ..., removed_txn: _Optional[int] = ...) -> None: ...
+
+class PrepareRestoreRequest(_message.Message):
+    __slots__ = ("path", "version", "target")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    version: int
+    target: str
+    def __init__(self, path: _Optional[str] = ..., version: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
+
+class PrepareRestoreResponse(_message.Message):
+    __slots__ = ("move", "removed_txn", "is_back")
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_TXN_FIELD_NUMBER: _ClassVar[int]
+    IS_BACK_FIELD_NUMBER: _ClassVar[int]
+    move: PrepareRenameResponse
+    removed_txn: int
+    is_back: bool
+    def __init__(self, move: _Optional[_Union[PrepareRenameResponse, _Mapping]] = ..., removed_txn: _Optional[int] = ..., is_back: bool = ...) -> None: ...
+
+class RestoreRequest(_message.Message):
+    __slots__ = ("path", "target", "source_version", "version", "sealed_manifest", "request_id")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SEALED_MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    target: str
+    source_version: int
+    version: int
+    sealed_manifest: bytes
+    request_id: str
+    def __init__(self, path: _Optional[str] = ..., target: _Optional[str] = ..., source_version: _Optional[int] = ..., version: _Optional[int] = ..., sealed_manifest: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RestoreResponse(_message.Message):
     __slots__ = ("info",)
     INFO_FIELD_NUMBER: _ClassVar[int]
     info: _types_pb2.FileInfo

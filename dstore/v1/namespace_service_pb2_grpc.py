@@ -84,6 +84,21 @@ class NamespaceServiceStub(object):
                 request_serializer=dstore_dot_v1_dot_namespace__service__pb2.RenameRequest.SerializeToString,
                 response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RenameResponse.FromString,
                 _registered_method=True)
+        self.ListRemoved = channel.unary_unary(
+                '/dstore.v1.NamespaceService/ListRemoved',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.ListRemovedRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ListRemovedResponse.FromString,
+                _registered_method=True)
+        self.PrepareRestore = channel.unary_unary(
+                '/dstore.v1.NamespaceService/PrepareRestore',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreResponse.FromString,
+                _registered_method=True)
+        self.Restore = channel.unary_unary(
+                '/dstore.v1.NamespaceService/Restore',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RestoreResponse.FromString,
+                _registered_method=True)
         self.BeginWrite = channel.unary_unary(
                 '/dstore.v1.NamespaceService/BeginWrite',
                 request_serializer=dstore_dot_v1_dot_namespace__service__pb2.BeginWriteRequest.SerializeToString,
@@ -177,7 +192,8 @@ class NamespaceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Remove(self, request, context):
-        """Removes a file, an empty directory, or with `recursive` a whole tree in one step.
+        """Removes a file, an empty directory, or with `recursive` a whole tree in one step. It can be restored for the time
+        of the policy's `retention`, as can what a commit or a rename replaces.
 
         Errors:
         * FAILED_PRECONDITION / DIRECTORY_NOT_EMPTY: the directory has entries and `recursive` is not set.
@@ -213,6 +229,50 @@ class NamespaceServiceServicer(object):
         * FAILED_PRECONDITION / DIRECTORY_NOT_EMPTY: the target directory has entries.
         * INVALID_ARGUMENT / MANIFEST_INVALID: a file without a sealed manifest, or a directory with one.
         * RESOURCE_EXHAUSTED / MANIFEST_TOO_LARGE: the sealed manifest has more than 64 KiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRemoved(self, request, context):
+        """Lists what was removed or replaced and can be restored, in the order in which it went, oldest first. What got
+        another place since then, by a rename or by being restored, is not listed. A path that does not exist now names
+        the directory that was removed there last, or what was at that name. A page may be empty and not the last.
+
+        Errors:
+        * INVALID_ARGUMENT / PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID: as List.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrepareRestore(self, request, context):
+        """Gives out what is needed to restore: for a file its sealed manifest, which binds version, directory and name and
+        so must be sealed again.
+
+        Errors:
+        * INVALID_ARGUMENT / ROOT_IMMOVABLE: the root is never removed.
+        * NOT_FOUND / NOT_RESTORABLE: the retention is over, or nothing of that path and version was ever there, or it was
+        renamed before it was removed; `removed_path` then says where it was.
+        * NOT_FOUND / PARENT_REMOVED: the directory that held it was removed too, and is to be restored first;
+        `removed_path` is the topmost one. Not when a target is given.
+        * ALREADY_EXISTS / FILE_EXISTS: something is at the target.
+        * ALREADY_EXISTS / STILL_LIVE: what was there was only renamed, or restored to another path; `live_path` says which.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restore(self, request, context):
+        """Restores a file, or a directory without what was in it, in one step. It keeps its `file_id`, and gets the version
+        of the ticket. What was in a removed directory can be restored as soon as the directory is back.
+
+        Errors:
+        * ABORTED / VERSION_CHANGED: what was prepared is no longer the newest, or the target had a newer version
+        meanwhile; prepare again.
+        * INVALID_ARGUMENT / ROOT_IMMOVABLE, NOT_FOUND / NOT_RESTORABLE, PARENT_REMOVED, ALREADY_EXISTS / FILE_EXISTS,
+        STILL_LIVE: as PrepareRestore.
+        * INVALID_ARGUMENT / MANIFEST_INVALID, RESOURCE_EXHAUSTED / MANIFEST_TOO_LARGE: as Rename.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -298,7 +358,8 @@ class NamespaceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListChunks(self, request, context):
-        """Returns further chunk records of one version of a file, or the same ones with the groups as they are now.
+        """Returns further chunk records of one version of a file, or the same ones with the groups as they are now; also of
+        one that was removed or replaced, while it is retained.
 
         Errors:
         * INVALID_ARGUMENT / CHUNK_RANGE_INVALID: a negative index or count.
@@ -345,6 +406,21 @@ def add_NamespaceServiceServicer_to_server(servicer, server):
                     servicer.Rename,
                     request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RenameRequest.FromString,
                     response_serializer=dstore_dot_v1_dot_namespace__service__pb2.RenameResponse.SerializeToString,
+            ),
+            'ListRemoved': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRemoved,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ListRemovedRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.ListRemovedResponse.SerializeToString,
+            ),
+            'PrepareRestore': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrepareRestore,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RestoreRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.RestoreResponse.SerializeToString,
             ),
             'BeginWrite': grpc.unary_unary_rpc_method_handler(
                     servicer.BeginWrite,
@@ -586,6 +662,87 @@ class NamespaceService(object):
             '/dstore.v1.NamespaceService/Rename',
             dstore_dot_v1_dot_namespace__service__pb2.RenameRequest.SerializeToString,
             dstore_dot_v1_dot_namespace__service__pb2.RenameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRemoved(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/ListRemoved',
+            dstore_dot_v1_dot_namespace__service__pb2.ListRemovedRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.ListRemovedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrepareRestore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/PrepareRestore',
+            dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.PrepareRestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/Restore',
+            dstore_dot_v1_dot_namespace__service__pb2.RestoreRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.RestoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,9 +21,12 @@ from dstore.core.files import (
 from dstore.core.groups import Capacity, Heartbeat, ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ClusterId, IntentId, RequestId, ServerId, Version
 from dstore.core.status import ClusterStatus
+from dstore.master import retention
 from dstore.master.master import Master, open_master
 from dstore.master.service import NamespaceService
+from dstore.master.store.base import Transaction
 from dstore.master.store.runner import InlineRunner, Runner
+from dstore.master.store.schema import LIVE
 from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
 
@@ -33,6 +36,11 @@ SEALED_SIZE = 56 + (CHUNK_SIZE + 16) + 16
 HEADER = bytes(range(56))
 POLICY = Policy("default", 3, 2, CHUNK_SIZE, "server")
 KEYS = (WrappedKey(1, b"8 bytes.", b"wrapped"),)
+#: Files that do not live any more, each once.
+RETAINED_FILES = (
+    "(SELECT DISTINCT file_id, size_bytes FROM inodes WHERE kind = 'file' "
+    "AND file_id NOT IN (SELECT file_id FROM live_inodes)) AS retained"
+)
 
 
 class FakeClock:
@@ -206,6 +214,20 @@ class MasterHarness:
     async def remove(self, path: str, *, recursive: bool = False) -> None:
         await self.namespace.remove(path, recursive=recursive, request_id=self.request_id())
 
+    async def collect_all(self) -> None:
+        """Collect everything that ended, as if its retention were over."""
+        while not (await self.collect(retention_s=0)).is_done:
+            pass
+
+    async def collect(self, limit: int = 1_000, *, retention_s: int | None = None) -> retention.CollectedVersions:
+        """Do one round of collection."""
+
+        def run(tx: Transaction) -> retention.CollectedVersions:
+            horizon = retention.horizon(tx, self.policy.retention_s if retention_s is None else retention_s)
+            return retention.collect(tx, horizon, limit, now_ns=self.clock.wall_ns())
+
+        return await self.store.write(run)
+
     async def names(self, path: str) -> list[str]:
         page = await self.namespace.list(path, page_size=0, page_token="")
         assert page.next_page_token == ""
@@ -221,9 +243,11 @@ class MasterHarness:
             return (await self.rows(sql))[0][0]
 
         for name, sql in {
-            "files": "SELECT COUNT(*) FROM inodes WHERE kind = 'file'",
-            "directories": "SELECT COUNT(*) FROM inodes WHERE kind = 'directory'",
-            "logical_bytes": "SELECT COALESCE(SUM(size_bytes), 0) FROM inodes",
+            "files": "SELECT COUNT(*) FROM live_inodes WHERE kind = 'file'",
+            "directories": "SELECT COUNT(*) FROM live_inodes WHERE kind = 'directory'",
+            "logical_bytes": "SELECT COALESCE(SUM(size_bytes), 0) FROM live_inodes",
+            "retained_files": f"SELECT COUNT(*) FROM {RETAINED_FILES}",
+            "retained_bytes": f"SELECT COALESCE(SUM(size_bytes), 0) FROM {RETAINED_FILES}",
             "deleted_chunks": "SELECT COUNT(*) FROM deleted_chunks",
         }.items():
             counted = await number(f"SELECT value FROM counters WHERE name = '{name}'")
@@ -241,7 +265,14 @@ class MasterHarness:
             "SELECT s.server_id, (SELECT COUNT(*) FROM missing_replicas m WHERE m.server_id = s.server_id) "
             "FROM servers s"
         )
-        assert await number("SELECT COUNT(*) FROM inodes") == 1 + int(str(await number("SELECT COUNT(*) FROM entries")))
+        assert await number("SELECT COUNT(*) FROM live_inodes") == 1 + int(
+            str(await number("SELECT COUNT(*) FROM live_entries"))
+        )
+        # Every chunk belongs to a file that lives or is retained, and every row has the time that it was true.
+        assert await number("SELECT COUNT(*) FROM chunks WHERE file_id NOT IN (SELECT file_id FROM inodes)") == 0
+        for table in ("inodes", "entries"):
+            assert await number(f"SELECT COUNT(*) FROM {table} WHERE from_txn >= to_txn") == 0
+        assert await number(f"SELECT COUNT(*) FROM entries WHERE (to_txn = {LIVE}) <> (ended_by = '')") == 0
 
 
 def written(placement: ChunkPlacement, index: int, without: Sequence[ServerId] = ()) -> WrittenChunk:

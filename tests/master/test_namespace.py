@@ -225,7 +225,9 @@ async def test_remove_recursively_in_one_step(tree: MasterHarness) -> None:
     result = await tree.namespace.remove("/dir", recursive=True, request_id=tree.request_id())
     assert result == RemoveResult(files=2, directories=2)
     assert await tree.names("/") == ["empty", "file"]
-    assert await tree.rows("SELECT reason, COUNT(*) FROM deleted_chunks GROUP BY reason") == [("removed", 5)]
+    assert await tree.rows("SELECT COUNT(*) FROM deleted_chunks") == [(0,)]
+    await tree.collect_all()
+    assert await tree.rows("SELECT reason, COUNT(*) FROM deleted_chunks GROUP BY reason") == [("released", 5)]
 
 
 async def test_remove_of_a_file_and_of_an_empty_directory(tree: MasterHarness) -> None:
@@ -263,7 +265,8 @@ async def test_rename_moves_a_file_and_keeps_its_content(tree: MasterHarness) ->
 async def test_rename_onto_a_file_replaces_it(tree: MasterHarness) -> None:
     await tree.rename("/dir/inner", "/file")
     assert (await tree.namespace.stat("/file")).size_bytes == 32768
-    assert await tree.rows("SELECT reason FROM deleted_chunks") == [("replaced",)]
+    await tree.collect_all()
+    assert await tree.rows("SELECT reason FROM deleted_chunks") == [("released",)]
 
 
 async def test_rename_moves_a_directory_with_all_that_is_in_it(tree: MasterHarness) -> None:

@@ -77,7 +77,7 @@ class Walk:
 
     async def look(self) -> None:
         rows = await self.cluster.rows(
-            "SELECT e.parent_id, e.name, i.version FROM entries e JOIN inodes i ON i.file_id = e.file_id "
+            "SELECT e.parent_id, e.name, i.version FROM live_entries e JOIN live_inodes i ON i.file_id = e.file_id "
             "WHERE i.kind = 'file'"
         )
         for parent_id, name, version in rows:
@@ -161,4 +161,4 @@ async def test_removing_a_directory_races_with_writing_into_it(threaded: MasterH
         )
         assert isinstance(committed, FileInfo | NotFound)
         assert await threaded.names("/") == []
-    assert await threaded.rows("SELECT COUNT(*) FROM inodes") == [(1,)]
+    assert await threaded.rows("SELECT COUNT(*) FROM live_inodes") == [(1,)]

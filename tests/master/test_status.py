@@ -97,6 +97,8 @@ async def test_missing_replicas_stay_a_warning_after_the_server_came_back(cluste
     assert [server.missing_chunk_count for server in status.servers] == [0, 0, 2]
     assert status.stored_bytes == (3 * 4 + 2 * 2) * SEALED_SIZE
     await cluster.remove("/x")
+    assert (await status_of(cluster)).health is Health.WARN, "it can be restored"
+    await cluster.collect_all()
     assert (await status_of(cluster)).health is Health.OK
 
 
@@ -187,6 +189,7 @@ async def test_a_server_that_came_back_with_an_emptied_disk_is_never_ok(cluster:
         await cluster.beat(1, 3)
         assert "CHUNKS_LACKING" in codes(await status_of(cluster))
     await cluster.remove("/x")
+    await cluster.collect_all()
     for _ in range(2):
         cluster.clock.now_s += 1.0
         await cluster.master.cluster.heartbeat(report)

@@ -83,15 +83,24 @@ async def test_list_chunks_goes_on_where_open_ended(cluster: MasterHarness) -> N
             await cluster.namespace.list_chunks(info.file_id, info.version, start_index=start, count=count)
 
 
-async def test_list_chunks_refuses_what_is_no_longer_kept(cluster: MasterHarness) -> None:
+@pytest.mark.parametrize("end", ["replaced", "removed"])
+async def test_list_chunks_refuses_what_is_no_longer_kept(cluster: MasterHarness, end: str) -> None:
     info = await cluster.write("/file", chunk_count=1)
     renamed = await cluster.rename("/file", "/other")
     for version in (info.version, renamed.version):
         page = await cluster.namespace.list_chunks(info.file_id, version, start_index=0, count=0)
         assert len(page.chunks) == 1
-    await cluster.write("/other")
+    await (cluster.write("/other") if end == "replaced" else cluster.remove("/other"))
+    # Whoever opened it goes on reading while it is retained.
+    for version in (info.version, renamed.version):
+        assert page == await cluster.namespace.list_chunks(info.file_id, version, start_index=0, count=0)
+    await cluster.collect_all()
     wrong = [
         (info.file_id, info.version),
+        (info.file_id, renamed.version),
+        (info.file_id, Version(renamed.version + 1)),
+        (info.file_id, Version(1 << 63)),
+        (info.file_id, Version(-1)),
         (FileId(1), Version(1)),
         (FileId(1 << 63), Version(1)),
         (FileId(-1), Version(1)),
@@ -181,7 +190,12 @@ async def test_of_two_writers_the_later_version_wins(cluster: MasterHarness) -> 
     info = await cluster.commit(early, [written(early.placements[0], 0)], version=lease.version)
     assert info.version == lease.version > late.version
     assert info.file_id == early.file_id
-    assert await cluster.rows("SELECT reason FROM deleted_chunks") == [("replaced",)]
+    # The one that was replaced is retained.
+    assert await cluster.rows("SELECT reason FROM deleted_chunks") == []
+    await cluster.collect_all()
+    assert await cluster.rows("SELECT sequence, reason FROM deleted_chunks") == [
+        (late.placements[0].chunk_id.sequence, "released")
+    ]
 
 
 @pytest.mark.parametrize("gone", ["remove", "rename"])
@@ -346,6 +360,9 @@ async def test_missing_replicas_are_recorded_and_given_up_with_the_file(cluster:
     assert await cluster.rows("SELECT DISTINCT server_id FROM missing_replicas") == [(server_id(3),)]
     await cluster.check_counters()
     await cluster.write("/x")
+    # What is retained keeps its redundancy (Invariant 8), so it is known what lacks it.
+    assert await cluster.rows("SELECT COUNT(*) FROM missing_replicas") == [(2,)]
+    await cluster.collect_all()
     assert await cluster.rows("SELECT * FROM missing_replicas") == []
 
 

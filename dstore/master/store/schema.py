@@ -12,16 +12,23 @@ from dstore.core.ids import ROOT_ID, ClusterId
 from dstore.master import codec
 from dstore.master.store.base import Transaction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+#: The end of rows that have not ended. As a literal in the indexes and views, since the engines use a partial index
+#: only where they see that it fits.
+LIVE = (1 << 63) - 1
 
 #: Types as SQLite spells them; in PostgreSQL, INTEGER is BIGINT and BLOB is BYTEA. STRICT makes SQLite as
 #: exact.
 _TABLES = (
     "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
-    # A file, or a directory. `floor_version` of a directory: the largest version that was visible in it and
-    # is not any more, so that a rename prepared before cannot bring back an older one.
+    # A file, or a directory, from one transaction to another (dstore/master/history.py). `floor_version` of a
+    # directory: the largest version that was visible in it and is not any more, so that a rename prepared before
+    # cannot bring back an older one.
     """CREATE TABLE inodes (
-        file_id INTEGER PRIMARY KEY,
+        file_id INTEGER NOT NULL,
+        from_txn INTEGER NOT NULL,
+        to_txn INTEGER NOT NULL,
         kind TEXT NOT NULL,
         version INTEGER NOT NULL,
         first_version INTEGER NOT NULL,
@@ -32,14 +39,40 @@ _TABLES = (
         created_ns INTEGER NOT NULL,
         modified_ns INTEGER NOT NULL,
         wrapped_keys TEXT NOT NULL,
-        sealed_manifest BLOB NOT NULL
+        sealed_manifest BLOB NOT NULL,
+        PRIMARY KEY (file_id, from_txn)
     )""",
-    # Names are bytes, so that every engine and every collation sorts them as UTF-8.
+    f"CREATE UNIQUE INDEX inodes_live ON inodes (file_id) WHERE to_txn = {LIVE}",
+    f"CREATE INDEX inodes_ended ON inodes (to_txn) WHERE to_txn < {LIVE}",
+    f"CREATE VIEW live_inodes AS SELECT * FROM inodes WHERE to_txn = {LIVE}",  # noqa: S608
+    f"CREATE VIEW ended_inodes AS SELECT * FROM inodes WHERE to_txn < {LIVE}",  # noqa: S608
+    # Names are bytes, so that every engine and every collation sorts them as UTF-8. `ended_ns` and `ended_by` say
+    # when (for people) and why an entry ended; 0 and '' while it lives.
     """CREATE TABLE entries (
         parent_id INTEGER NOT NULL,
         name BLOB NOT NULL,
-        file_id INTEGER NOT NULL UNIQUE,
-        PRIMARY KEY (parent_id, name)
+        from_txn INTEGER NOT NULL,
+        to_txn INTEGER NOT NULL,
+        file_id INTEGER NOT NULL,
+        ended_ns INTEGER NOT NULL,
+        ended_by TEXT NOT NULL,
+        PRIMARY KEY (parent_id, name, from_txn)
+    )""",
+    f"CREATE UNIQUE INDEX entries_live ON entries (parent_id, name) WHERE to_txn = {LIVE}",
+    f"CREATE UNIQUE INDEX entries_live_files ON entries (file_id) WHERE to_txn = {LIVE}",
+    "CREATE INDEX entries_of_files ON entries (file_id, to_txn)",
+    f"CREATE INDEX entries_ended ON entries (to_txn, parent_id, name) WHERE to_txn < {LIVE}",
+    f"CREATE INDEX entries_ended_in ON entries (parent_id, to_txn, name) WHERE to_txn < {LIVE}",
+    f"CREATE VIEW live_entries AS SELECT * FROM entries WHERE to_txn = {LIVE}",  # noqa: S608
+    f"CREATE VIEW ended_entries AS SELECT * FROM entries WHERE to_txn < {LIVE}",  # noqa: S608
+    # What ended up to `collected_txn` is being deleted, and is gone for everybody.
+    """CREATE VIEW kept_entries AS SELECT * FROM ended_entries
+        WHERE to_txn > (SELECT value FROM counters WHERE name = 'collected_txn')""",
+    # Which transactions had happened at which running time, some moments per retention.
+    """CREATE TABLE moments (
+        running_s INTEGER PRIMARY KEY,
+        txn INTEGER NOT NULL,
+        wall_ns INTEGER NOT NULL
     )""",
     """CREATE TABLE chunks (
         file_id INTEGER NOT NULL,
@@ -65,6 +98,7 @@ _TABLES = (
         sequence INTEGER NOT NULL,
         reason TEXT NOT NULL,
         deleted_ns INTEGER NOT NULL,
+        deleted_running_s INTEGER NOT NULL,
         PRIMARY KEY (group_id, sequence)
     )""",
     """CREATE TABLE groups (
@@ -118,27 +152,34 @@ _TABLES = (
         missing TEXT,
         PRIMARY KEY (intent_id, sequence)
     )""",
-    # Answers to mutations (Invariant 4). `period` counts hours of the master's running time, so that a wall
-    # clock that jumps cannot make an answer disappear early.
+    # Answers to mutations (Invariant 4), with the running time at which they were stored: a wall clock that jumps
+    # cannot make an answer disappear early.
     """CREATE TABLE requests (
         request_id TEXT PRIMARY KEY,
         method TEXT NOT NULL,
         fingerprint BLOB NOT NULL,
         response TEXT NOT NULL,
-        period INTEGER NOT NULL
+        stored_running_s INTEGER NOT NULL
     )""",
-    "CREATE INDEX requests_by_period ON requests (period)",
+    "CREATE INDEX requests_by_age ON requests (stored_running_s)",
 )
 
 _COUNTERS = {
+    # The number of the last transaction that changed the namespace or deleted something.
+    "txn": 0,
+    "collected_txn": 0,
+    # Seconds that the cluster's masters have been running.
+    "running_s": 0,
     "version": 1,
     "file_id": int(ROOT_ID),
     "chunk_sequence": 0,
     "group_id": 0,
-    "request_period": 0,
     "files": 0,
     "directories": 1,
     "logical_bytes": 0,
+    # Files that are retained and not live.
+    "retained_files": 0,
+    "retained_bytes": 0,
     "deleted_chunks": 0,
 }
 
@@ -161,7 +202,7 @@ def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterR
     """Return what is stored; in an empty database, create the tables and store ``fresh``.
 
     Raises:
-        NotReady: reason ``SCHEMA_TOO_NEW``.
+        NotReady: reason ``SCHEMA_TOO_NEW`` or ``SCHEMA_TOO_OLD``.
     """
     tx.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     meta: dict[str, str] = dict(tx.execute("SELECT name, value FROM meta"))
@@ -174,6 +215,13 @@ def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterR
             f"The metadata was written by a newer dstore (schema {found}, this one knows {SCHEMA_VERSION}); "
             "start the version that wrote it, or a later one.",
             reason="SCHEMA_TOO_NEW",
+            metadata={"found": str(found), "known": str(SCHEMA_VERSION)},
+        )
+    if found < SCHEMA_VERSION:
+        raise NotReady(
+            f"The metadata was written by an older dstore (schema {found}), and this one only reads schema "
+            f"{SCHEMA_VERSION}; start the version that wrote it, and copy the files into a new cluster.",
+            reason="SCHEMA_TOO_OLD",
             metadata={"found": str(found), "known": str(SCHEMA_VERSION)},
         )
     return ClusterRecord(
@@ -197,8 +245,8 @@ def _create(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> None:
     )
     tx.execute_many("INSERT INTO counters (name, value) VALUES (?, ?)", list(_COUNTERS.items()))
     tx.execute(
-        "INSERT INTO inodes (file_id, kind, version, first_version, floor_version, size_bytes, chunk_count, "
-        "chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
-        "VALUES (?, 'directory', 1, 1, 0, 0, 0, 0, ?, ?, '[]', ?)",
-        (ROOT_ID, now_ns, now_ns, b""),
+        "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
+        "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
+        "VALUES (?, 0, ?, 'directory', 1, 1, 0, 0, 0, 0, ?, ?, '[]', ?)",
+        (ROOT_ID, LIVE, now_ns, now_ns, b""),
     )

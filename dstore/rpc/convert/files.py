@@ -29,7 +29,13 @@ from dstore.core.limits import (
     WRAPPED_KEYS_MAX,
 )
 from dstore.core.text import printable
-from dstore.rpc.convert.groups import group_from_proto, group_to_proto, server_id_from_text
+from dstore.rpc.convert.groups import (
+    duration_from_proto,
+    duration_to_proto,
+    group_from_proto,
+    group_to_proto,
+    server_id_from_text,
+)
 from dstore.v1 import types_pb2 as v1
 
 _KINDS = {FileKind.FILE: v1.FILE_KIND_FILE, FileKind.DIRECTORY: v1.FILE_KIND_DIRECTORY}
@@ -108,6 +114,7 @@ def policy_to_proto(policy: Policy) -> v1.Policy:
         min_replicas=policy.min_replicas,
         chunk_size_bytes=policy.chunk_size_bytes,
         failure_domain=policy.failure_domain,
+        retention=duration_to_proto(policy.retention_s),
     )
 
 
@@ -119,6 +126,7 @@ def policy_from_proto(policy: v1.Policy) -> Policy:
         min_replicas=policy.min_replicas,
         chunk_size_bytes=policy.chunk_size_bytes,
         failure_domain=policy.failure_domain,
+        retention_s=int(duration_from_proto(policy.retention)),
     )
 
 

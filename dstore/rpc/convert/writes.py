@@ -28,7 +28,8 @@ from dstore.v1 import namespace_service_pb2 as namespace_v1
 from dstore.v1 import types_pb2 as v1
 
 
-def _checked_manifest(sealed_manifest: bytes) -> bytes:
+def checked_manifest(sealed_manifest: bytes) -> bytes:
+    """Return a sealed manifest, within its bound."""
     if len(sealed_manifest) > SEALED_MANIFEST_SIZE_BYTES_MAX:
         raise LimitExceeded(
             f"The sealed manifest has {len(sealed_manifest)} bytes, the limit is {SEALED_MANIFEST_SIZE_BYTES_MAX}; "
@@ -100,7 +101,7 @@ def commit_from_proto(request: namespace_v1.CommitWriteRequest) -> Commit:
         size_bytes=request.size_bytes,
         chunk_count=request.chunk_count,
         chunks=written_from_proto(request.chunks),
-        sealed_manifest=_checked_manifest(request.sealed_manifest),
+        sealed_manifest=checked_manifest(request.sealed_manifest),
         wrapped_keys=wrapped_keys_from_proto(request.wrapped_keys),
     )
 
@@ -152,7 +153,7 @@ def rename_from_proto(request: namespace_v1.RenameRequest) -> Rename:
         target=request.target,
         source_version=Version(request.source_version),
         version=Version(request.version),
-        sealed_manifest=_checked_manifest(request.sealed_manifest),
+        sealed_manifest=checked_manifest(request.sealed_manifest),
     )
 
 
