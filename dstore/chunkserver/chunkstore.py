@@ -18,6 +18,7 @@ from dstore.core.environment import Disk, Random
 from dstore.core.errors import Corrupt, DstoreError, Unavailable
 from dstore.core.groups import Capacity, GroupEpoch
 from dstore.core.ids import ChunkId, ClusterId, GroupId
+from dstore.core.upkeep import Assignment
 
 UNKNOWN_NAMES_REPORTED_MAX = 100
 
@@ -119,7 +120,7 @@ class ChunkStore:
         async with self.translate("storing the cluster id"):
             self._identity = await bind_cluster(self.disk, self._identity, cluster_id, self.names)
 
-    async def adopt_epochs(self, groups: Iterable[GroupEpoch]) -> None:
+    async def adopt_epochs(self, groups: Iterable[GroupEpoch | Assignment]) -> None:
         """Remember what the master says about this server's groups.
 
         Raises:

@@ -25,15 +25,24 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
-from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
+from dstore.core.groups import ServerIdentity
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
-from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX, HEARTBEAT_INTERVAL_S
+from dstore.core.limits import (
+    CHUNK_ALLOCATION_MAX,
+    CHUNK_RECORDS_PER_MESSAGE_MAX,
+    COPY_BYTES_PER_S_DEFAULT,
+    HEARTBEAT_INTERVAL_S,
+    SCRUB_PERIOD_DEFAULT_S,
+    TRASH_DELAY_DEFAULT_S,
+)
+from dstore.core.upkeep import Heartbeat, Orders, Registration, Standing, UpkeepSettings
 from dstore.master import membership as members
 from dstore.master import namespace, reading, renames, requests, status, writes
 from dstore.master.allocator import Allocator
 from dstore.master.holdings import Holdings
 from dstore.master.leases import Leases
 from dstore.master.membership import Membership
+from dstore.master.orders import assignments_digest, assignments_of
 from dstore.master.requests import Request
 from dstore.master.store.base import Store, Transaction
 from dstore.master.store.schema import ClusterRecord
@@ -279,13 +288,30 @@ class ClusterService:
         return Registration(
             cluster_id=shared.cluster.cluster_id,
             heartbeat_interval_s=HEARTBEAT_INTERVAL_S,
-            groups=shared.allocator.epochs_of(identity.server_id),
+            incarnation=1,
+            orders=self._orders(identity.server_id, b""),
         )
 
-    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
+    async def heartbeat(self, heartbeat: Heartbeat) -> Orders:
         """Take note that a chunkserver is alive."""
         self._shared.membership.heard(heartbeat, self._shared.clock.monotonic_s())
-        return HeartbeatReply(self._shared.allocator.epochs_of(heartbeat.server_id))
+        return self._orders(heartbeat.server_id, heartbeat.assignments_digest)
+
+    def _orders(self, server_id: ServerId, known_digest: bytes) -> Orders:
+        shared = self._shared
+        states = shared.membership.states(shared.clock.monotonic_s())
+        assignments = assignments_of(server_id, shared.allocator.groups, states)
+        digest = assignments_digest(assignments)
+        return Orders(
+            standing=Standing(0, shared.cluster.history_id, 0),
+            settled_sequence=0,
+            assignments=None if digest == known_digest else assignments,
+            assignments_digest=digest,
+            missing=(),
+            discards=(),
+            drops=(),
+            settings=UpkeepSettings(SCRUB_PERIOD_DEFAULT_S, False, COPY_BYTES_PER_S_DEFAULT, TRASH_DELAY_DEFAULT_S),
+        )
 
 
 def _check_count(count: int) -> None:
