@@ -124,6 +124,17 @@ COPY_BYTES_PER_S_DEFAULT = 400 * MIB
 TRASH_DELAY_DEFAULT_S = 3600.0
 #: Chunks that one server copies at once; each holds a few frames.
 COPY_STREAMS_MAX = 4
+#: Memberships that are being filled, of one server and in all: enough that copying never waits for the master, few
+#: enough that the most endangered groups come first.
+FILLING_PER_SERVER_MAX = 64
+FILLING_MAX = 4_096
+#: Drains and balancing stop here, so that repairs find room.
+MOVES_PER_SERVER_MAX = 8
+MOVES_MAX = 1_024
+#: Groups whose members one round of planning changes: one short transaction.
+CHANGES_PER_ROUND_MAX = 1_024
+#: How far the fill of a disk may be from the mean of all, in shares of a disk, before data is moved.
+BALANCE_TOLERANCE = 0.05
 #: Chunks of one list in a report or in orders: below a message, and enough for a thousand copies a second.
 MISSING_PER_ORDER_MAX = 1_000
 DISCARDS_PER_ORDER_MAX = 4_000
@@ -218,6 +229,8 @@ assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
 assert CHUNK_ALLOCATION_MAX >= CHUNKS_IN_FLIGHT_WRITE
 assert FILL_PLACEMENT_MAX < FILL_WRITE_MAX < 1
 assert 3 * LEADER_BEAT_S < LEADER_LEASE_S
+assert MOVES_PER_SERVER_MAX < FILLING_PER_SERVER_MAX and MOVES_MAX < FILLING_MAX
+assert CHANGES_PER_ROUND_MAX <= FILLING_MAX
 assert PROBE_SLOW_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < SERVER_OUT_AFTER_DEFAULT_S
 assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX
