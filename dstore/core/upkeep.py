@@ -162,10 +162,16 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A server that chunks of a group can be copied from: another member, or a former holder."""
+    """A server that chunks of a group can be copied from.
+
+    Attributes:
+        is_member: another member; what it holds is compared with. A former holder may have kept what was deleted
+            since then, so that only chunks that are ordered as missing are copied from it.
+    """
 
     server_id: ServerId
     address: str
+    is_member: bool = True
 
 
 @dataclass(frozen=True, slots=True)

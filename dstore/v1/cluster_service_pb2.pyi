@@ -203,8 +203,18 @@ class Assignment(_message.Message):
     epoch: int
     state: _types_pb2.MemberState
     urgency: int
-    sources: _containers.RepeatedCompositeFieldContainer[_types_pb2.ChainMember]
-    def __init__(self, group_id: _Optional[int] = ..., epoch: _Optional[int] = ..., state: _Optional[_Union[_types_pb2.MemberState, str]] = ..., urgency: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[_types_pb2.ChainMember, _Mapping]]] = ...) -> None: ...
+    sources: _containers.RepeatedCompositeFieldContainer[CopySource]
+    def __init__(self, group_id: _Optional[int] = ..., epoch: _Optional[int] = ..., state: _Optional[_Union[_types_pb2.MemberState, str]] = ..., urgency: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[CopySource, _Mapping]]] = ...) -> None: ...
+
+class CopySource(_message.Message):
+    __slots__ = ("server_id", "address", "member")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    address: str
+    member: bool
+    def __init__(self, server_id: _Optional[str] = ..., address: _Optional[str] = ..., member: bool = ...) -> None: ...
 
 class UpkeepSettings(_message.Message):
     __slots__ = ("scrub_period", "scrub_paused", "copy_bytes_per_second", "trash_delay")

@@ -86,11 +86,14 @@ SERVER = ServerStatus(
     SERVER_ID, "cs-1", "h:1", "h:2", ServerLabels("h", "r"), ServerPhase.DOWN, 1.5, Capacity(1000, 250), 5, 4, 3, 2, "1"
 )
 STANDING = Standing(7, "66666666-2222-3333-4444-555555555555", 2**50)
+SOURCES = (Source(SERVER_ID, "h:1"), Source(SERVER_ID, "h:2", is_member=False))
 ORDERS = Orders(
     standing=STANDING,
     settled_sequence=2**40,
     assignments=tuple(
-        Assignment(GroupId(index), 2**40, state, 2, (Source(SERVER_ID, "h:1"),))
+        Assignment(
+            GroupId(index), 2**40, state, 2, (Source(SERVER_ID, "h:1"), Source(SERVER_ID, "h:2", is_member=False))
+        )
         for index, state in enumerate(MemberState)
     ),
     assignments_digest=bytes(16),

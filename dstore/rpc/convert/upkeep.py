@@ -182,7 +182,10 @@ def _assignment_to_proto(assignment: Assignment) -> cluster_v1.Assignment:
         epoch=assignment.epoch,
         state=state_to_proto(assignment.state),
         urgency=assignment.urgency,
-        sources=[v1.ChainMember(server_id=source.server_id, address=source.address) for source in assignment.sources],
+        sources=[
+            cluster_v1.CopySource(server_id=source.server_id, address=source.address, member=source.is_member)
+            for source in assignment.sources
+        ],
     )
 
 
@@ -192,7 +195,10 @@ def _assignment_from_proto(assignment: cluster_v1.Assignment) -> Assignment:
         epoch=assignment.epoch,
         state=state_from_proto(assignment.state),
         urgency=assignment.urgency,
-        sources=tuple(Source(server_id_from_text(source.server_id), source.address) for source in assignment.sources),
+        sources=tuple(
+            Source(server_id_from_text(source.server_id), source.address, source.member)
+            for source in assignment.sources
+        ),
     )
 
 
