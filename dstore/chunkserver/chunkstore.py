@@ -21,6 +21,10 @@ from dstore.core.ids import ChunkId, ClusterId, GroupId
 from dstore.core.upkeep import Assignment
 
 UNKNOWN_NAMES_REPORTED_MAX = 100
+#: What is in the directory itself.
+_KNOWN_NAMES = frozenset(
+    {paths.IDENTITY, paths.STANDING, paths.SCRUB, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT}
+)
 
 _log = logging.getLogger(__name__)
 
@@ -249,7 +253,7 @@ async def _marked_corrupt(disk: Disk, recovery: Recovery) -> set[ChunkId]:
 async def _scan(disk: Disk, recovery: Recovery) -> AsyncIterator[GroupId]:
     """Yield the groups, count chunks and note unknown names; holds the names of one directory at a time."""
     for name in await disk.list(""):
-        if name not in (paths.IDENTITY, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT):
+        if name not in _KNOWN_NAMES:
             recovery.report_unknown(name)
     for group_name in await disk.list(paths.GROUPS):
         group_path = f"{paths.GROUPS}/{group_name}"
