@@ -18,8 +18,13 @@ from dstore.core.environment import Disk, Random
 from dstore.core.errors import Corrupt, DstoreError, Unavailable
 from dstore.core.groups import Capacity, GroupEpoch
 from dstore.core.ids import ChunkId, ClusterId, GroupId
+from dstore.core.upkeep import Assignment
 
 UNKNOWN_NAMES_REPORTED_MAX = 100
+#: What is in the directory itself.
+_KNOWN_NAMES = frozenset(
+    {paths.IDENTITY, paths.STANDING, paths.SCRUB, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT}
+)
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +124,7 @@ class ChunkStore:
         async with self.translate("storing the cluster id"):
             self._identity = await bind_cluster(self.disk, self._identity, cluster_id, self.names)
 
-    async def adopt_epochs(self, groups: Iterable[GroupEpoch]) -> None:
+    async def adopt_epochs(self, groups: Iterable[GroupEpoch | Assignment]) -> None:
         """Remember what the master says about this server's groups.
 
         Raises:
@@ -248,7 +253,7 @@ async def _marked_corrupt(disk: Disk, recovery: Recovery) -> set[ChunkId]:
 async def _scan(disk: Disk, recovery: Recovery) -> AsyncIterator[GroupId]:
     """Yield the groups, count chunks and note unknown names; holds the names of one directory at a time."""
     for name in await disk.list(""):
-        if name not in (paths.IDENTITY, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT):
+        if name not in _KNOWN_NAMES:
             recovery.report_unknown(name)
     for group_name in await disk.list(paths.GROUPS):
         group_path = f"{paths.GROUPS}/{group_name}"

@@ -13,9 +13,10 @@ from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.core.backoff import Backoff
 from dstore.core.environment import Random
 from dstore.core.errors import DstoreError
-from dstore.core.groups import Capacity, Heartbeat, ServerIdentity
+from dstore.core.groups import Capacity, ServerIdentity
 from dstore.core.interfaces import Cluster
 from dstore.core.limits import HEARTBEAT_INTERVAL_S
+from dstore.core.upkeep import Heartbeat, Orders
 
 #: Refusals of the master that retrying cannot change. SERVER_ALREADY_RUNNING is none: after a crash, the master
 #: believes for a few seconds that the earlier process is up.
@@ -52,6 +53,7 @@ class Membership:
         self._backoff = backoff or Backoff()
         self._interval_s = HEARTBEAT_INTERVAL_S
         self._registered = False
+        self._assignments_digest = b""
         self._last_failure: str | None = None
 
     @property
@@ -84,7 +86,7 @@ class Membership:
                 registration = await self._cluster.register(identity)
                 # Before anything else: whose disk this is must not depend on which master answers next.
                 await self._store.bind_cluster(registration.cluster_id)
-                await self._store.adopt_epochs(registration.groups)
+                await self._obey(registration.orders)
             except DstoreError as error:
                 self._raise_if_final(error)
                 self._note(error, "cannot join the cluster yet")
@@ -93,7 +95,7 @@ class Membership:
                 continue
             self._interval_s = registration.heartbeat_interval_s
             self._registered = True
-            self._note_success(f"joined cluster {registration.cluster_id} with {len(registration.groups)} groups")
+            self._note_success(f"joined cluster {registration.cluster_id}")
             return
 
     async def _report(self) -> None:
@@ -109,8 +111,7 @@ class Membership:
     async def _report_once(self) -> bool:
         """Send one heartbeat; return False when this server must join again."""
         try:
-            reply = await self._cluster.heartbeat(await self._heartbeat())
-            await self._store.adopt_epochs(reply.groups)
+            await self._obey(await self._cluster.heartbeat(await self._heartbeat()))
         except DstoreError as error:
             if error.reason == "SERVER_UNKNOWN":
                 _log.warning("the master does not know this server any more; joining again")
@@ -121,6 +122,11 @@ class Membership:
         else:
             self._note_success("the master answers again")
         return True
+
+    async def _obey(self, orders: Orders) -> None:
+        if orders.assignments is not None:
+            await self._store.adopt_epochs(orders.assignments)
+            self._assignments_digest = orders.assignments_digest
 
     async def _heartbeat(self) -> Heartbeat:
         write_streams, read_streams = self._streams()
@@ -133,6 +139,7 @@ class Membership:
             corrupt_chunk_count=len(self._store.corrupt),
             write_streams=write_streams,
             read_streams=read_streams,
+            assignments_digest=self._assignments_digest,
         )
 
     async def _placeable_capacity(self) -> Capacity:

@@ -1,6 +1,8 @@
 """Where things are in a chunkserver's directory, and back from a name to the thing.
 
     IDENTITY                                       whose disk this is
+    STANDING                                       how far the metadata had come whose orders were obeyed
+    SCRUB                                          how far the scrub is
     LOCK                                           held by the running process
     groups/<group>/EPOCH                           newest epoch of the group that was seen
     groups/<group>/<fan-out>/<chunk id>            one chunk
@@ -19,13 +21,17 @@ GROUPS = "groups"
 TEMPORARY = "tmp"
 CORRUPT = "corrupt"
 IDENTITY = "IDENTITY"
+STANDING = "STANDING"
+SCRUB = "SCRUB"
 LOCK = "LOCK"
 EPOCH = "EPOCH"
+#: Written to measure the disk, and removed at once.
+PROBE = "PROBE"
 
 _GROUP = re.compile(r"[0-9a-f]{8}")
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
 _CHUNK = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}")
-_TEMPORARY = re.compile(r"(?:IDENTITY|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
+_TEMPORARY = re.compile(r"(?:IDENTITY|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
 
 
 def group_directory(group_id: GroupId) -> str:

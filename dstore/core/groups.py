@@ -14,6 +14,29 @@ class ServerPhase(Enum):
     SUSPECT = "suspect"
     #: Missed more: reads avoid it.
     DOWN = "down"
+    #: Was down for too long: its groups get new members. Stored; ends when the server reports again.
+    OUT = "out"
+
+
+class Duty(Enum):
+    """What an operator has told a chunkserver to do; stored."""
+
+    ACTIVE = "active"
+    #: Gives all its groups to others; gets no new chunks.
+    DRAINING = "draining"
+    #: May be away for a while without going out; gets no new chunks.
+    MAINTENANCE = "maintenance"
+
+
+class MemberState(Enum):
+    """How a server stands in a group that it is a member of; stored."""
+
+    #: Holds every chunk of the group but those that are known to be missing.
+    WHOLE = "whole"
+    #: New: takes writes already, and is still copying what was there before.
+    FILLING = "filling"
+    #: Holds everything and gets no new chunks; goes as soon as the others suffice.
+    LEAVING = "leaving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +73,7 @@ class Replica:
     name: str
     address: str
     phase: ServerPhase
+    state: MemberState = MemberState.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +118,3 @@ class ServerIdentity:
     http_address: str
     labels: ServerLabels
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """The master's answer to a join."""
-
-    cluster_id: ClusterId
-    heartbeat_interval_s: float
-    groups: tuple[GroupEpoch, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """What a chunkserver reports every second or so."""
-
-    server_id: ServerId
-    boot_id: BootId
-    capacity: Capacity
-    chunk_count: int
-    corrupt_chunk_count: int
-    write_streams: int
-    read_streams: int
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatReply:
-    """The master's answer: the groups of this server with their epochs, to be remembered."""
-
-    groups: tuple[GroupEpoch, ...]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.files import (
     ChunkPage,
     ChunkPlacement,
@@ -26,10 +27,11 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
-from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
-from dstore.core.ids import ChunkId, FileId, IntentId, RequestId, ServerId, Version
+from dstore.core.groups import ServerIdentity
+from dstore.core.ids import ChunkId, FileId, GroupId, IntentId, RequestId, ServerId, Version
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.core.status import ClusterStatus, FileDescription
+from dstore.core.upkeep import Heartbeat, Orders, Registration
 
 
 class Namespace(Protocol):
@@ -85,7 +87,7 @@ class Cluster(Protocol):
 
     async def register(self, identity: ServerIdentity) -> Registration: ...
 
-    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply: ...
+    async def heartbeat(self, heartbeat: Heartbeat) -> Orders: ...
 
 
 class Admin(Protocol):
@@ -120,6 +122,12 @@ class Chunks(Protocol):
     def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]: ...
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat: ...
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest: ...
+
+    async def list_group(
+        self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int
+    ) -> HeldPage: ...
 
 
 class Peers(Protocol):

@@ -118,6 +118,44 @@ SERVER_AVOID_DURATION_S = 10.0
 #: How long a failed write tries to tell the master; the intent expires anyway.
 ABANDON_TIMEOUT_S = 2.0
 
+# --- Upkeep ----------------------------------------------------------------------------------------------------
+
+#: A server that is down for this long is out: its groups get new members. Restarts and reboots are shorter.
+SERVER_OUT_AFTER_DEFAULT_S = 600.0
+#: A disk whose small write and fsync takes longer than this gets no new chunks: one slow member slows whole chains.
+PROBE_SLOW_S = 2.0
+#: A disk that had no write for this long is probed.
+PROBE_INTERVAL_S = 2.0
+#: A leader whose beat stands still for this long is gone.
+LEADER_LEASE_S = 10.0
+#: Often enough that several lost beats are needed to lose the lead.
+LEADER_BEAT_S = 2.0
+#: Every chunk is read within this time: two weeks, the custom of the field.
+SCRUB_PERIOD_DEFAULT_S = 14 * 24 * 3600.0
+#: What one server copies from others at most: below half of a 10 Gbit/s link, so that clients are still served.
+COPY_BYTES_PER_S_DEFAULT = 400 * MIB
+#: How long the trash of a chunkserver keeps a chunk.
+TRASH_DELAY_DEFAULT_S = 3600.0
+#: Chunks that one server copies at once; each holds a few frames.
+COPY_STREAMS_MAX = 4
+#: Memberships that are being filled, of one server and in all: enough that copying never waits for the master, few
+#: enough that the most endangered groups come first.
+FILLING_PER_SERVER_MAX = 64
+FILLING_MAX = 4_096
+#: Drains and balancing stop here, so that repairs find room.
+MOVES_PER_SERVER_MAX = 8
+MOVES_MAX = 1_024
+#: Groups whose members one round of planning changes: one short transaction.
+CHANGES_PER_ROUND_MAX = 1_024
+#: How far the fill of a disk may be from the mean of all, in shares of a disk, before data is moved.
+BALANCE_TOLERANCE = 0.05
+#: Chunks of one list in a report or in orders: below a message, and enough for a thousand copies a second.
+MISSING_PER_ORDER_MAX = 1_000
+DISCARDS_PER_ORDER_MAX = 4_000
+CORRUPT_REPORTED_MAX = 1_000
+#: Chunks of one page of a group's listing: about 20 bytes each.
+HELD_CHUNKS_PER_PAGE_MAX = 10_000
+
 # --- Concurrency and memory ------------------------------------------------------------------------------------
 
 #: Streams of one connection; a few thousand calls at once on one channel get cancelled.
@@ -206,4 +244,9 @@ assert 3 * INTENT_RENEW_INTERVAL_S <= INTENT_LEASE_DURATION_S
 assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
 assert CHUNK_ALLOCATION_MAX >= CHUNKS_IN_FLIGHT_WRITE
 assert FILL_PLACEMENT_MAX < FILL_WRITE_MAX < 1
+assert 3 * LEADER_BEAT_S < LEADER_LEASE_S
+assert MOVES_PER_SERVER_MAX < FILLING_PER_SERVER_MAX and MOVES_MAX < FILLING_MAX
+assert CHANGES_PER_ROUND_MAX <= FILLING_MAX
+assert PROBE_SLOW_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < SERVER_OUT_AFTER_DEFAULT_S
+assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX

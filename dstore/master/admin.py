@@ -7,7 +7,7 @@ from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription
 from dstore.master import reading, status
 from dstore.master.reading import OpenedRows
-from dstore.master.service import Shared
+from dstore.master.shared import Shared
 from dstore.master.store.base import Transaction
 
 

@@ -64,7 +64,7 @@ def insert_groups(tx: Transaction, plan: tuple[tuple[ServerId, ...], ...]) -> No
         [(first + offset, FIRST_EPOCH) for offset in range(len(plan))],
     )
     tx.execute_many(
-        "INSERT INTO group_members (group_id, position, server_id) VALUES (?, ?, ?)",
+        "INSERT INTO group_members (group_id, position, server_id, state) VALUES (?, ?, ?, 'whole')",
         [
             (first + offset, position, server_id)
             for offset, members in enumerate(plan)

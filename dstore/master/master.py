@@ -11,7 +11,9 @@ from dstore.master.allocator import Allocator
 from dstore.master.group_map import load_groups
 from dstore.master.holdings import Holdings
 from dstore.master.leases import Leases
-from dstore.master.service import ClusterService, NamespaceService, Shared
+from dstore.master.reports import ClusterService
+from dstore.master.service import NamespaceService
+from dstore.master.shared import Shared
 from dstore.master.store.base import Store
 from dstore.master.store.schema import ClusterRecord, open_cluster
 

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dstore.core.errors import AlreadyExists, InvalidRequest, LimitExceeded, NotFound, NotReady
-from dstore.core.groups import Capacity, Heartbeat, Replica, ServerIdentity, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Replica, ServerIdentity, ServerLabels, ServerPhase
 from dstore.core.ids import BootId, ClusterId, ServerId, parse_uuid
 from dstore.core.limits import SERVER_DOWN_AFTER_S, SERVER_NAME_SIZE_MAX, SERVER_SUSPECT_AFTER_S, SERVERS_MAX
+from dstore.core.upkeep import Heartbeat
 from dstore.master.placement import ServerView
 from dstore.master.store.base import Transaction
 
@@ -227,10 +228,11 @@ def store_server(tx: Transaction, identity: ServerIdentity, now_ns: int) -> Serv
         )
     tx.execute(
         "INSERT INTO servers (server_id, name, boot_id, address, http_address, host, rack, version, joined_ns, "
-        "missing_chunk_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
+        "incarnation, duty, is_out, maintenance_until_s, missing_chunk_count) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'active', 0, 0, 0) "
         "ON CONFLICT (server_id) DO UPDATE SET name = excluded.name, boot_id = excluded.boot_id, "
         "address = excluded.address, http_address = excluded.http_address, host = excluded.host, "
-        "rack = excluded.rack, version = excluded.version",
+        "rack = excluded.rack, version = excluded.version, incarnation = servers.incarnation + 1",
         (
             identity.server_id,
             identity.name,

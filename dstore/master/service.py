@@ -1,12 +1,10 @@
-"""The master's side of ``Namespace`` and ``Cluster``: these join the store, the clock, the random source and the live
-state; what they do is decided in the modules that they call.
+"""The master's side of ``Namespace``: joins the store, the clock, the random source and the live state; what is done is
+decided in the modules that it calls.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
-from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, InvalidRequest, LimitExceeded
 from dstore.core.files import (
     ChunkPage,
@@ -25,36 +23,15 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
-from dstore.core.groups import Heartbeat, HeartbeatReply, Registration, ServerIdentity
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
-from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX, HEARTBEAT_INTERVAL_S
+from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
-from dstore.master import membership as members
-from dstore.master import namespace, reading, removed, renames, requests, restores, status, writes
-from dstore.master.allocator import Allocator
-from dstore.master.holdings import Holdings
-from dstore.master.leases import Leases
-from dstore.master.membership import Membership
+from dstore.master import namespace, reading, removed, renames, requests, restores, writes
 from dstore.master.requests import Request
-from dstore.master.store.base import Store, Transaction
-from dstore.master.store.schema import ClusterRecord
+from dstore.master.shared import Shared
+from dstore.master.store.base import Transaction
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the services of one master have in common."""
-
-    store: Store
-    clock: Clock
-    random: Random
-    version: str
-    cluster: ClusterRecord
-    membership: Membership
-    leases: Leases
-    allocator: Allocator
-    holdings: Holdings
 
 
 class NamespaceService:
@@ -280,36 +257,6 @@ class NamespaceService:
 
     def _now_ns(self) -> int:
         return self._shared.clock.wall_ns()
-
-
-class ClusterService:
-    """Implements ``dstore.core.interfaces.Cluster``."""
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-
-    async def register(self, identity: ServerIdentity) -> Registration:
-        """Let a chunkserver join or come back."""
-        shared = self._shared
-        members.check_identity(identity, shared.cluster.cluster_id)
-        shared.membership.check_admission(identity, shared.clock.monotonic_s())
-        now_ns = shared.clock.wall_ns()
-        record = await shared.store.write(lambda tx: members.store_server(tx, identity, now_ns))
-        # Read before it has joined: whatever is committed by now, its disk has to hold.
-        facts = await shared.store.read(lambda tx: status.read_facts(tx, shared.allocator.groups, frozenset()))
-        expected = status.expected_chunks(facts, shared.allocator.groups)
-        shared.holdings.joining(identity.server_id, expected.get(identity.server_id, 0))
-        shared.membership.joined(record, shared.clock.monotonic_s())
-        return Registration(
-            cluster_id=shared.cluster.cluster_id,
-            heartbeat_interval_s=HEARTBEAT_INTERVAL_S,
-            groups=shared.allocator.epochs_of(identity.server_id),
-        )
-
-    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
-        """Take note that a chunkserver is alive."""
-        self._shared.membership.heard(heartbeat, self._shared.clock.monotonic_s())
-        return HeartbeatReply(self._shared.allocator.epochs_of(heartbeat.server_id))
 
 
 def _check_count(count: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import grpc
 
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.errors import DeadlineExceeded, DstoreError, InvalidRequest
-from dstore.core.ids import ChunkId
+from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import Chunks, ChunkWriter
 from dstore.core.limits import REPLICAS_MAX, STREAM_STALL_STEP_S, STREAM_STALL_TIMEOUT_S
 from dstore.rpc import frames, status
@@ -78,6 +79,14 @@ class ChunksClient:
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         request = v1.StatChunkRequest(chunk_id=chunk_id_to_proto(chunk_id))
         return await self._call(self._stub.StatChunk, request, convert.stat_from_proto)
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        request = v1.GetGroupDigestRequest(group_id=group_id)
+        return await self._call(self._stub.GetGroupDigest, request, convert.digest_from_proto)
+
+    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
+        request = v1.ListGroupRequest(group_id=group_id, bucket=bucket, after_sequence=after_sequence, page_size=count)
+        return await self._call(self._stub.ListGroup, request, convert.held_page_from_proto)
 
 
 class _RemoteWriter:
@@ -178,6 +187,16 @@ class ChunksServicer:
                 request_deserializer=v1.StatChunkRequest.FromString,
                 response_serializer=v1.StatChunkResponse.SerializeToString,
             ),
+            "GetGroupDigest": grpc.unary_unary_rpc_method_handler(
+                self.get_group_digest,
+                request_deserializer=v1.GetGroupDigestRequest.FromString,
+                response_serializer=v1.GetGroupDigestResponse.SerializeToString,
+            ),
+            "ListGroup": grpc.unary_unary_rpc_method_handler(
+                self.list_group,
+                request_deserializer=v1.ListGroupRequest.FromString,
+                response_serializer=v1.ListGroupResponse.SerializeToString,
+            ),
         }
 
     async def write_chunk(self, requests: AsyncIterator[bytes], context: Any) -> v1.WriteChunkResponse:
@@ -208,6 +227,20 @@ class ChunksServicer:
         """Describe a stored chunk."""
         stat = await self._chunks.stat_chunk(chunk_id_from_proto(request.chunk_id))
         return convert.stat_to_proto(stat)
+
+    async def get_group_digest(self, request: v1.GetGroupDigestRequest, context: Any) -> v1.GetGroupDigestResponse:
+        """Digest a group."""
+        return convert.digest_to_proto(await self._chunks.get_group_digest(GroupId(request.group_id)))
+
+    async def list_group(self, request: v1.ListGroupRequest, context: Any) -> v1.ListGroupResponse:
+        """List a group."""
+        page = await self._chunks.list_group(
+            GroupId(request.group_id),
+            bucket=request.bucket if request.HasField("bucket") else None,
+            after_sequence=request.after_sequence,
+            count=request.page_size,
+        )
+        return convert.held_page_to_proto(page)
 
 
 async def _next_message(requests: AsyncIterator[bytes]) -> WriteHeader | Frame | WriteFinish | None:

@@ -15,14 +15,6 @@ class Durability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 DURABILITY_UNSPECIFIED: Durability
 DURABILITY_SYNCED: Durability
 
-class ChainMember(_message.Message):
-    __slots__ = ("server_id", "address")
-    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
-    ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    server_id: str
-    address: str
-    def __init__(self, server_id: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
-
 class Frame(_message.Message):
     __slots__ = ("offset", "crc32c", "data")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -49,9 +41,9 @@ class WriteChunkRequest(_message.Message):
         group_epoch: int
         length_bytes: int
         durability: Durability
-        chain: _containers.RepeatedCompositeFieldContainer[ChainMember]
+        chain: _containers.RepeatedCompositeFieldContainer[_types_pb2.ChainMember]
         descriptor: bytes
-        def __init__(self, chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ..., cluster_id: _Optional[str] = ..., group_epoch: _Optional[int] = ..., length_bytes: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ..., chain: _Optional[_Iterable[_Union[ChainMember, _Mapping]]] = ..., descriptor: _Optional[bytes] = ...) -> None: ...
+        def __init__(self, chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ..., cluster_id: _Optional[str] = ..., group_epoch: _Optional[int] = ..., length_bytes: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ..., chain: _Optional[_Iterable[_Union[_types_pb2.ChainMember, _Mapping]]] = ..., descriptor: _Optional[bytes] = ...) -> None: ...
     class Finish(_message.Message):
         __slots__ = ("length_bytes", "crc32c")
         LENGTH_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -116,3 +108,51 @@ class StatChunkResponse(_message.Message):
     crc32c: int
     descriptor: bytes
     def __init__(self, chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ..., length_bytes: _Optional[int] = ..., crc32c: _Optional[int] = ..., descriptor: _Optional[bytes] = ...) -> None: ...
+
+class GetGroupDigestRequest(_message.Message):
+    __slots__ = ("group_id",)
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    group_id: int
+    def __init__(self, group_id: _Optional[int] = ...) -> None: ...
+
+class GetGroupDigestResponse(_message.Message):
+    __slots__ = ("group_id", "epoch", "chunk_count", "buckets")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    group_id: int
+    epoch: int
+    chunk_count: int
+    buckets: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, group_id: _Optional[int] = ..., epoch: _Optional[int] = ..., chunk_count: _Optional[int] = ..., buckets: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class ListGroupRequest(_message.Message):
+    __slots__ = ("group_id", "bucket", "after_sequence", "page_size")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    group_id: int
+    bucket: int
+    after_sequence: int
+    page_size: int
+    def __init__(self, group_id: _Optional[int] = ..., bucket: _Optional[int] = ..., after_sequence: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class ListGroupResponse(_message.Message):
+    __slots__ = ("chunks", "last_page")
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    LAST_PAGE_FIELD_NUMBER: _ClassVar[int]
+    chunks: _containers.RepeatedCompositeFieldContainer[HeldChunk]
+    last_page: bool
+    def __init__(self, chunks: _Optional[_Iterable[_Union[HeldChunk, _Mapping]]] = ..., last_page: bool = ...) -> None: ...
+
+class HeldChunk(_message.Message):
+    __slots__ = ("sequence", "length_bytes", "crc32c")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CRC32C_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    length_bytes: int
+    crc32c: int
+    def __init__(self, sequence: _Optional[int] = ..., length_bytes: _Optional[int] = ..., crc32c: _Optional[int] = ...) -> None: ...

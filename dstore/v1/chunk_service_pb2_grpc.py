@@ -53,6 +53,16 @@ class ChunkServiceStub(object):
                 request_serializer=dstore_dot_v1_dot_chunk__service__pb2.StatChunkRequest.SerializeToString,
                 response_deserializer=dstore_dot_v1_dot_chunk__service__pb2.StatChunkResponse.FromString,
                 _registered_method=True)
+        self.GetGroupDigest = channel.unary_unary(
+                '/dstore.v1.ChunkService/GetGroupDigest',
+                request_serializer=dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestResponse.FromString,
+                _registered_method=True)
+        self.ListGroup = channel.unary_unary(
+                '/dstore.v1.ChunkService/ListGroup',
+                request_serializer=dstore_dot_v1_dot_chunk__service__pb2.ListGroupRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_chunk__service__pb2.ListGroupResponse.FromString,
+                _registered_method=True)
 
 
 class ChunkServiceServicer(object):
@@ -79,7 +89,8 @@ class ChunkServiceServicer(object):
         * ALREADY_EXISTS / CHUNK_EXISTS: the id is taken by other content.
         * FAILED_PRECONDITION / STALE_GROUP_EPOCH: this server saw a newer epoch of the group; refresh the map.
         * FAILED_PRECONDITION / WRONG_CLUSTER: this server belongs to another cluster.
-        * UNAVAILABLE / UNAVAILABLE: this server has not joined its cluster yet; use another one, or retry.
+        * FAILED_PRECONDITION / CHUNK_SETTLED: the write that the id was given to has ended; begin it again.
+        * UNAVAILABLE / UNAVAILABLE: this server has not (re)joined its cluster yet; use another one, or retry.
         * RESOURCE_EXHAUSTED / DISK_FULL: the disk is past its watermark.
         * RESOURCE_EXHAUSTED / TOO_MANY_STREAMS: more writes at once than the server takes.
         * DEADLINE_EXCEEDED / STREAM_STALLED: the writer or the next server made no progress for some seconds.
@@ -115,6 +126,27 @@ class ChunkServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetGroupDigest(self, request, context):
+        """Tells in 256 digests what this server holds of a group, so that members find out what they lack.
+
+        Errors:
+        * UNAVAILABLE / DISK_FAILED: the disk reported an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGroup(self, request, context):
+        """Lists what this server holds of a group, in order of sequences; chunks that failed a check are left out.
+
+        Errors:
+        * INVALID_ARGUMENT / BUCKET_INVALID: there are 256 buckets.
+        * UNAVAILABLE / DISK_FAILED: the disk reported an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChunkServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +164,16 @@ def add_ChunkServiceServicer_to_server(servicer, server):
                     servicer.StatChunk,
                     request_deserializer=dstore_dot_v1_dot_chunk__service__pb2.StatChunkRequest.FromString,
                     response_serializer=dstore_dot_v1_dot_chunk__service__pb2.StatChunkResponse.SerializeToString,
+            ),
+            'GetGroupDigest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGroupDigest,
+                    request_deserializer=dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestResponse.SerializeToString,
+            ),
+            'ListGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGroup,
+                    request_deserializer=dstore_dot_v1_dot_chunk__service__pb2.ListGroupRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_chunk__service__pb2.ListGroupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -219,6 +261,60 @@ class ChunkService(object):
             '/dstore.v1.ChunkService/StatChunk',
             dstore_dot_v1_dot_chunk__service__pb2.StatChunkRequest.SerializeToString,
             dstore_dot_v1_dot_chunk__service__pb2.StatChunkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGroupDigest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.ChunkService/GetGroupDigest',
+            dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestRequest.SerializeToString,
+            dstore_dot_v1_dot_chunk__service__pb2.GetGroupDigestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.ChunkService/ListGroup',
+            dstore_dot_v1_dot_chunk__service__pb2.ListGroupRequest.SerializeToString,
+            dstore_dot_v1_dot_chunk__service__pb2.ListGroupResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,7 +69,7 @@ class ClusterServiceServicer(object):
         """Reports that a chunkserver is alive, and what it holds; every second or so.
 
         Errors:
-        * NOT_FOUND / SERVER_UNKNOWN: the server has not joined; register first.
+        * NOT_FOUND / SERVER_UNKNOWN: the server has not joined, or was removed; register first.
         * FAILED_PRECONDITION / SERVER_REPLACED: another process registered this disk after this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -21,6 +21,14 @@ class ServerPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVER_PHASE_UP: _ClassVar[ServerPhase]
     SERVER_PHASE_SUSPECT: _ClassVar[ServerPhase]
     SERVER_PHASE_DOWN: _ClassVar[ServerPhase]
+    SERVER_PHASE_OUT: _ClassVar[ServerPhase]
+
+class MemberState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEMBER_STATE_UNSPECIFIED: _ClassVar[MemberState]
+    MEMBER_STATE_WHOLE: _ClassVar[MemberState]
+    MEMBER_STATE_FILLING: _ClassVar[MemberState]
+    MEMBER_STATE_LEAVING: _ClassVar[MemberState]
 FILE_KIND_UNSPECIFIED: FileKind
 FILE_KIND_FILE: FileKind
 FILE_KIND_DIRECTORY: FileKind
@@ -28,6 +36,11 @@ SERVER_PHASE_UNSPECIFIED: ServerPhase
 SERVER_PHASE_UP: ServerPhase
 SERVER_PHASE_SUSPECT: ServerPhase
 SERVER_PHASE_DOWN: ServerPhase
+SERVER_PHASE_OUT: ServerPhase
+MEMBER_STATE_UNSPECIFIED: MemberState
+MEMBER_STATE_WHOLE: MemberState
+MEMBER_STATE_FILLING: MemberState
+MEMBER_STATE_LEAVING: MemberState
 
 class ChunkId(_message.Message):
     __slots__ = ("group_id", "sequence")
@@ -74,16 +87,18 @@ class Policy(_message.Message):
     def __init__(self, name: _Optional[str] = ..., replicas: _Optional[int] = ..., min_replicas: _Optional[int] = ..., chunk_size_bytes: _Optional[int] = ..., failure_domain: _Optional[str] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Replica(_message.Message):
-    __slots__ = ("server_id", "name", "address", "phase")
+    __slots__ = ("server_id", "name", "address", "phase", "state")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     name: str
     address: str
     phase: ServerPhase
-    def __init__(self, server_id: _Optional[str] = ..., name: _Optional[str] = ..., address: _Optional[str] = ..., phase: _Optional[_Union[ServerPhase, str]] = ...) -> None: ...
+    state: MemberState
+    def __init__(self, server_id: _Optional[str] = ..., name: _Optional[str] = ..., address: _Optional[str] = ..., phase: _Optional[_Union[ServerPhase, str]] = ..., state: _Optional[_Union[MemberState, str]] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("group_id", "epoch", "members")
@@ -94,6 +109,14 @@ class Group(_message.Message):
     epoch: int
     members: _containers.RepeatedCompositeFieldContainer[Replica]
     def __init__(self, group_id: _Optional[int] = ..., epoch: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ...) -> None: ...
+
+class ChainMember(_message.Message):
+    __slots__ = ("server_id", "address")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    address: str
+    def __init__(self, server_id: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class GroupEpoch(_message.Message):
     __slots__ = ("group_id", "epoch")

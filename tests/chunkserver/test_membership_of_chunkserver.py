@@ -11,15 +11,9 @@ from dstore.chunkserver.heartbeat import Membership
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.core.backoff import Backoff
 from dstore.core.errors import AlreadyExists, DstoreError, InvalidRequest, NotFound, NotReady, Unavailable
-from dstore.core.groups import (
-    GroupEpoch,
-    Heartbeat,
-    HeartbeatReply,
-    Registration,
-    ServerIdentity,
-    ServerLabels,
-)
+from dstore.core.groups import MemberState, ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ClusterId, GroupId, ServerId
+from dstore.core.upkeep import Assignment, Heartbeat, Orders, Registration, Standing, UpkeepSettings
 
 IDENTITY = ServerIdentity(
     server_id=ServerId(""),
@@ -33,6 +27,8 @@ IDENTITY = ServerIdentity(
 )
 AWAY = Unavailable("The master is away.")
 GROUP = GroupId(42)
+HISTORY = "d0d0d0d0-0000-4000-8000-000000000000"
+SETTINGS = UpkeepSettings(0, scrub_is_paused=False, copy_bytes_per_s=0, trash_delay_s=3600)
 
 
 @dataclass
@@ -45,12 +41,12 @@ class ScriptedMaster:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def register(self, identity: ServerIdentity) -> Registration:
-        return Registration(self.cluster_id, 0.001, await self._answer(identity))
+        return Registration(self.cluster_id, 0.001, 1, await self._answer(identity))
 
-    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
-        return HeartbeatReply(await self._answer(heartbeat))
+    async def heartbeat(self, heartbeat: Heartbeat) -> Orders:
+        return await self._answer(heartbeat)
 
-    async def _answer(self, call: ServerIdentity | Heartbeat) -> tuple[GroupEpoch, ...]:
+    async def _answer(self, call: ServerIdentity | Heartbeat) -> Orders:
         if not self.script:
             self.done.set()
             await asyncio.Event().wait()
@@ -58,7 +54,8 @@ class ScriptedMaster:
         answer = self.script.pop(0)
         if isinstance(answer, DstoreError):
             raise answer
-        return (GroupEpoch(GROUP, answer),)
+        assignment = Assignment(GROUP, answer, MemberState.WHOLE, 3, ())
+        return Orders(Standing(1, HISTORY, 1), 0, (assignment,), bytes([answer]), (), (), (), SETTINGS)
 
 
 def membership(master: ScriptedMaster, store: ChunkStore) -> Membership:

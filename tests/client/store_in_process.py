@@ -22,10 +22,11 @@ from dstore.client.high_water import HighWaterFile, HighWaterMarks
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import Unavailable
 from dstore.core.files import Policy
-from dstore.core.groups import Heartbeat, ServerIdentity, ServerLabels
+from dstore.core.groups import ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ChunkId, ClusterId
 from dstore.core.interfaces import Chunks, ChunkWriter
 from dstore.core.limits import KIB, MIB
+from dstore.core.upkeep import Heartbeat
 from dstore.crypto.keys import Kek, Keyring
 from dstore.master.master import Master, open_master
 from dstore.master.store.runner import InlineRunner
@@ -316,7 +317,7 @@ async def _join(master: Master, store: ChunkStore, number: int, address: str) ->
     )
     registration = await master.cluster.register(identity)
     await store.bind_cluster(registration.cluster_id)
-    await store.adopt_epochs(registration.groups)
+    await store.adopt_epochs(registration.orders.assignments or ())
     heartbeat = Heartbeat(
         server_id=identity.server_id,
         boot_id=identity.boot_id,

@@ -18,9 +18,10 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
-from dstore.core.groups import Capacity, Heartbeat, ServerIdentity, ServerLabels
+from dstore.core.groups import Capacity, ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ClusterId, IntentId, RequestId, ServerId, Version
 from dstore.core.status import ClusterStatus
+from dstore.core.upkeep import Heartbeat
 from dstore.master import retention
 from dstore.master.master import Master, open_master
 from dstore.master.service import NamespaceService

@@ -5,8 +5,9 @@ from master_harness import OTHER_CLUSTER, MasterHarness, boot_id, identity, serv
 
 from dstore.core import errors
 from dstore.core.errors import DstoreError
-from dstore.core.groups import Capacity, Heartbeat, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, ServerLabels, ServerPhase
 from dstore.core.limits import HEARTBEAT_INTERVAL_S, SERVER_DOWN_AFTER_S, SERVER_SUSPECT_AFTER_S
+from dstore.core.upkeep import Heartbeat
 
 
 def phase(cluster: MasterHarness, number: int) -> ServerPhase:
@@ -55,13 +56,13 @@ async def test_registration_answers_with_the_groups(cluster: MasterHarness) -> N
     first = await cluster.master.cluster.register(identity(1))
     assert first.cluster_id == cluster.master.shared.cluster.cluster_id
     assert first.heartbeat_interval_s == HEARTBEAT_INTERVAL_S
-    assert first.groups == ()
+    assert first.orders.assignments == ()
     await cluster.write("/x", chunk_count=1)
     again = await cluster.master.cluster.register(identity(1, cluster_id=first.cluster_id))
-    assert len(again.groups) == 12
+    assert len(again.orders.assignments or ()) == 12
     reply = await cluster.master.cluster.heartbeat(Heartbeat(server_id(1), boot_id(1), Capacity(1000, 1), 0, 0, 0, 0))
-    assert reply.groups == again.groups
-    assert {group.epoch for group in reply.groups} == {1}
+    assert reply.assignments == again.orders.assignments
+    assert {group.epoch for group in reply.assignments or ()} == {1}
 
 
 REFUSED = [

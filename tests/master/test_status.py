@@ -6,8 +6,9 @@ import pytest
 from master_harness import CHUNK_SIZE, POLICY, SEALED_SIZE, MasterHarness, boot_id, identity, server_id
 
 from dstore.core.files import Policy
-from dstore.core.groups import Capacity, Heartbeat, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, ServerLabels, ServerPhase
 from dstore.core.status import ClusterStatus, Health
+from dstore.core.upkeep import Heartbeat
 
 
 def codes(status: ClusterStatus) -> list[str]:

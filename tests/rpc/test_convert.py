@@ -1,8 +1,11 @@
 """Conversions are inverse to each other, and refuse what dstore does not allow."""
 
+from dataclasses import replace
+
 import pytest
 
 from dstore.core.chunks import ChainMember, ChunkStat, Durability, ReadRequest, ReplicaAck, WriteHeader, WriteResult
+from dstore.core.digests import GroupDigest, HeldChunk, HeldPage
 from dstore.core.errors import InvalidRequest, LimitExceeded
 from dstore.core.files import (
     ABSENT,
@@ -28,9 +31,7 @@ from dstore.core.groups import (
     Capacity,
     Group,
     GroupEpoch,
-    Heartbeat,
-    HeartbeatReply,
-    Registration,
+    MemberState,
     Replica,
     ServerIdentity,
     ServerLabels,
@@ -46,7 +47,22 @@ from dstore.core.status import (
     HealthCheck,
     ServerStatus,
 )
-from dstore.rpc.convert import chunks, files, groups, status, writes
+from dstore.core.upkeep import (
+    Assignment,
+    CopyReport,
+    DiskProbe,
+    Filled,
+    GroupSummary,
+    Heartbeat,
+    Orders,
+    Outcomes,
+    Registration,
+    ScrubReport,
+    Source,
+    Standing,
+    UpkeepSettings,
+)
+from dstore.rpc.convert import chunks, files, groups, status, upkeep, writes
 from dstore.v1 import chunk_service_pb2 as chunk_v1
 from dstore.v1 import types_pb2 as v1
 
@@ -56,7 +72,10 @@ INTENT_ID = IntentId("77777777-2222-3333-4444-555555555555")
 BOOT_ID = BootId("88888888-2222-3333-4444-555555555555")
 POLICY = Policy("default", 3, 2, 65_536, "host")
 CHUNK_ID = ChunkId(GroupId(0xFFFFFFFF), 2**64 - 1)
-MEMBERS = tuple(Replica(SERVER_ID, f"cs-{i}", f"h:{i}", phase) for i, phase in enumerate(ServerPhase))
+MEMBERS = (
+    *(Replica(SERVER_ID, f"cs-{i}", f"h:{i}", phase) for i, phase in enumerate(ServerPhase)),
+    *(Replica(SERVER_ID, f"cs-{i}", f"h:{i}", ServerPhase.UP, state) for i, state in enumerate(MemberState)),
+)
 GROUP = Group(GroupId(3), 9, MEMBERS)
 RECORD = ChunkRecord(2**40, CHUNK_ID, 2**32 - 1, 2**32 - 1, bytes(range(56)))
 INFO = FileInfo("/ä/b", FileKind.FILE, FileId(2**64 - 1), 2**50, Version(5), 1_700_000_000_123_456_789, 1, 7)
@@ -65,6 +84,45 @@ WRITTEN = (WrittenChunk(RECORD, (SERVER_ID,)),)
 PLACEMENTS = (ChunkPlacement(CHUNK_ID, GROUP, (SERVER_ID,)),)
 SERVER = ServerStatus(
     SERVER_ID, "cs-1", "h:1", "h:2", ServerLabels("h", "r"), ServerPhase.DOWN, 1.5, Capacity(1000, 250), 5, 4, 3, 2, "1"
+)
+STANDING = Standing(7, "66666666-2222-3333-4444-555555555555", 2**50)
+SOURCES = (Source(SERVER_ID, "h:1"), Source(SERVER_ID, "h:2", is_member=False))
+ORDERS = Orders(
+    standing=STANDING,
+    settled_sequence=2**40,
+    assignments=tuple(
+        Assignment(
+            GroupId(index), 2**40, state, 2, (Source(SERVER_ID, "h:1"), Source(SERVER_ID, "h:2", is_member=False))
+        )
+        for index, state in enumerate(MemberState)
+    ),
+    assignments_digest=bytes(16),
+    missing=(CHUNK_ID,),
+    discards=(CHUNK_ID, CHUNK_ID),
+    drops=(GroupEpoch(GroupId(1), 2**40),),
+    settings=UpkeepSettings(14.5, scrub_is_paused=True, copy_bytes_per_s=2**40, trash_delay_s=0.25),
+)
+FULL_REPORT = Heartbeat(
+    server_id=SERVER_ID,
+    boot_id=BOOT_ID,
+    capacity=Capacity(10, 9),
+    chunk_count=8,
+    corrupt_chunk_count=7,
+    trash_count=6,
+    write_streams=5,
+    read_streams=4,
+    incarnation=3,
+    probe=DiskProbe(0.25, 0.5),
+    queue_depth=2,
+    suspicion="fsync failed",
+    standing=STANDING,
+    settled_sequence=2**41,
+    newest_sequence=2**42,
+    assignments_digest=bytes(16),
+    groups=(GroupSummary(GroupId(1), 2, 3, 4, b"digest"),),
+    outcomes=Outcomes((Filled(GroupId(1), 2, (SERVER_ID,)),), (CHUNK_ID,), (CHUNK_ID,), (CHUNK_ID,), (GroupId(9),)),
+    scrub=ScrubReport(1, 0.5, 2, 0.25),
+    copying=CopyReport(1, 2, 3, 4, "no source"),
 )
 
 
@@ -77,21 +135,16 @@ SERVER = ServerStatus(
             groups.identity_from_proto,
             ServerIdentity(SERVER_ID, None, BOOT_ID, "cs-1", "h:1", "", ServerLabels("h", "r"), "1"),
         ),
-        (
-            groups.registration_to_proto,
-            groups.registration_from_proto,
-            Registration(CLUSTER_ID, 0.25, (GroupEpoch(GroupId(1), 2**40),)),
-        ),
-        (
-            groups.heartbeat_to_proto,
-            groups.heartbeat_from_proto,
-            Heartbeat(SERVER_ID, BOOT_ID, Capacity(10, 9), 8, 7, 6, 5),
-        ),
-        (
-            groups.heartbeat_reply_to_proto,
-            groups.heartbeat_reply_from_proto,
-            HeartbeatReply((GroupEpoch(GroupId(1), 2),)),
-        ),
+        (upkeep.registration_to_proto, upkeep.registration_from_proto, Registration(CLUSTER_ID, 0.25, 3, ORDERS)),
+        (upkeep.heartbeat_to_proto, upkeep.heartbeat_from_proto, Heartbeat(SERVER_ID, BOOT_ID, Capacity(10, 9), 8)),
+        (upkeep.heartbeat_to_proto, upkeep.heartbeat_from_proto, FULL_REPORT),
+        (upkeep.orders_to_proto, upkeep.orders_from_proto, ORDERS),
+        (upkeep.orders_to_proto, upkeep.orders_from_proto, replace(ORDERS, assignments=None)),
+        (upkeep.orders_to_proto, upkeep.orders_from_proto, replace(ORDERS, assignments=())),
+        (chunks.digest_to_proto, chunks.digest_from_proto, GroupDigest(GroupId(3), 4, 0, ())),
+        (chunks.digest_to_proto, chunks.digest_from_proto, GroupDigest(GroupId(3), 4, 5, (bytes(range(16)),) * 256)),
+        (chunks.held_page_to_proto, chunks.held_page_from_proto, HeldPage((HeldChunk(1, 2, 3),), is_last=True)),
+        (chunks.held_page_to_proto, chunks.held_page_from_proto, HeldPage((), is_last=False)),
         (files.info_to_proto, files.info_from_proto, INFO),
         (files.policy_to_proto, files.policy_from_proto, POLICY),
         (files.precondition_to_proto, files.precondition_from_proto, ANY),

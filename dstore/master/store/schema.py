@@ -113,6 +113,7 @@ _TABLES = (
         group_id INTEGER NOT NULL,
         position INTEGER NOT NULL,
         server_id TEXT NOT NULL,
+        state TEXT NOT NULL,
         PRIMARY KEY (group_id, position)
     )""",
     """CREATE TABLE servers (
@@ -125,8 +126,14 @@ _TABLES = (
         rack TEXT NOT NULL,
         version TEXT NOT NULL,
         joined_ns INTEGER NOT NULL,
+        incarnation INTEGER NOT NULL,
+        duty TEXT NOT NULL,
+        is_out INTEGER NOT NULL,
+        maintenance_until_s INTEGER NOT NULL,
         missing_chunk_count INTEGER NOT NULL
     )""",
+    # The master that runs the planners: one row. A beat that stands still is a leader that is gone.
+    "CREATE TABLE leader (holder TEXT NOT NULL, epoch INTEGER NOT NULL, beat INTEGER NOT NULL)",
     """CREATE TABLE intents (
         intent_id TEXT PRIMARY KEY,
         file_id INTEGER NOT NULL,
@@ -244,6 +251,7 @@ def _create(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> None:
         ],
     )
     tx.execute_many("INSERT INTO counters (name, value) VALUES (?, ?)", list(_COUNTERS.items()))
+    tx.execute("INSERT INTO leader (holder, epoch, beat) VALUES ('', 0, 0)")
     tx.execute(
         "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
         "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "

@@ -10,10 +10,13 @@ from dstore.core.chunks import (
     WriteHeader,
     WriteResult,
 )
+from dstore.core.digests import BUCKET_COUNT, DIGEST_SIZE_BYTES, GroupDigest, HeldChunk, HeldPage
 from dstore.core.errors import InvalidRequest
+from dstore.core.ids import GroupId
 from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto
 from dstore.rpc.convert.groups import cluster_id_from_text, server_id_from_text
 from dstore.v1 import chunk_service_pb2 as chunk_v1
+from dstore.v1 import types_pb2 as types_v1
 
 
 def _durability_from_proto(durability: chunk_v1.Durability) -> Durability:
@@ -35,7 +38,7 @@ def header_to_proto(header: WriteHeader) -> chunk_v1.WriteChunkRequest:
             group_epoch=header.group_epoch,
             length_bytes=header.length_bytes,
             durability=chunk_v1.DURABILITY_SYNCED,
-            chain=[chunk_v1.ChainMember(server_id=member.server_id, address=member.address) for member in header.chain],
+            chain=[types_v1.ChainMember(server_id=member.server_id, address=member.address) for member in header.chain],
             descriptor=header.descriptor,
         )
     )
@@ -128,3 +131,35 @@ def stat_from_proto(response: chunk_v1.StatChunkResponse) -> ChunkStat:
         crc32c=response.crc32c,
         descriptor=response.descriptor,
     )
+
+
+def digest_to_proto(digest: GroupDigest) -> chunk_v1.GetGroupDigestResponse:
+    """Convert the digests of a group."""
+    return chunk_v1.GetGroupDigestResponse(
+        group_id=digest.group_id, epoch=digest.epoch, chunk_count=digest.chunk_count, buckets=digest.buckets
+    )
+
+
+def digest_from_proto(response: chunk_v1.GetGroupDigestResponse) -> GroupDigest:
+    """Convert the digests of a group."""
+    buckets = tuple(response.buckets)
+    if len(buckets) not in (0, BUCKET_COUNT) or any(len(bucket) != DIGEST_SIZE_BYTES for bucket in buckets):
+        raise InvalidRequest("A group has 256 digests of 16 bytes, or none.", reason="MESSAGE_INVALID")
+    return GroupDigest(GroupId(response.group_id), response.epoch, response.chunk_count, buckets)
+
+
+def held_page_to_proto(page: HeldPage) -> chunk_v1.ListGroupResponse:
+    """Convert a list of chunks."""
+    return chunk_v1.ListGroupResponse(
+        chunks=[
+            chunk_v1.HeldChunk(sequence=chunk.sequence, length_bytes=chunk.length_bytes, crc32c=chunk.crc32c)
+            for chunk in page.chunks
+        ],
+        last_page=page.is_last,
+    )
+
+
+def held_page_from_proto(response: chunk_v1.ListGroupResponse) -> HeldPage:
+    """Convert a list of chunks."""
+    chunks = tuple(HeldChunk(chunk.sequence, chunk.length_bytes, chunk.crc32c) for chunk in response.chunks)
+    return HeldPage(chunks, response.last_page)

@@ -1,16 +1,13 @@
-"""Servers, groups and heartbeats."""
+"""Servers and groups."""
 
 from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
 
 from dstore.core.groups import (
-    Capacity,
     Group,
     GroupEpoch,
-    Heartbeat,
-    HeartbeatReply,
-    Registration,
+    MemberState,
     Replica,
     ServerIdentity,
     ServerLabels,
@@ -24,8 +21,15 @@ _PHASES = {
     ServerPhase.UP: v1.SERVER_PHASE_UP,
     ServerPhase.SUSPECT: v1.SERVER_PHASE_SUSPECT,
     ServerPhase.DOWN: v1.SERVER_PHASE_DOWN,
+    ServerPhase.OUT: v1.SERVER_PHASE_OUT,
 }
 _PHASES_BACK = {number: phase for phase, number in _PHASES.items()}
+_STATES = {
+    MemberState.WHOLE: v1.MEMBER_STATE_WHOLE,
+    MemberState.FILLING: v1.MEMBER_STATE_FILLING,
+    MemberState.LEAVING: v1.MEMBER_STATE_LEAVING,
+}
+_STATES_BACK = {number: state for state, number in _STATES.items()}
 
 
 def duration_to_proto(seconds: float) -> Duration:
@@ -59,6 +63,16 @@ def phase_from_proto(phase: v1.ServerPhase) -> ServerPhase:
     return _PHASES_BACK.get(phase, ServerPhase.SUSPECT)
 
 
+def state_to_proto(state: MemberState) -> v1.MemberState:
+    """Return the enum value of a member's state."""
+    return _STATES[state]
+
+
+def state_from_proto(state: v1.MemberState) -> MemberState:
+    """Return the state; an older master sends none, and its members are whole."""
+    return _STATES_BACK.get(state, MemberState.WHOLE)
+
+
 def group_to_proto(group: Group) -> v1.Group:
     """Convert a group with its members."""
     return v1.Group(
@@ -70,6 +84,7 @@ def group_to_proto(group: Group) -> v1.Group:
                 name=member.name,
                 address=member.address,
                 phase=phase_to_proto(member.phase),
+                state=state_to_proto(member.state),
             )
             for member in group.members
         ],
@@ -87,6 +102,7 @@ def group_from_proto(group: v1.Group) -> Group:
                 name=member.name,
                 address=member.address,
                 phase=phase_from_proto(member.phase),
+                state=state_from_proto(member.state),
             )
             for member in group.members
         ),
@@ -130,58 +146,3 @@ def identity_from_proto(request: cluster_v1.RegisterRequest) -> ServerIdentity:
         labels=ServerLabels(host=request.host, rack=request.rack),
         version=request.version,
     )
-
-
-def registration_to_proto(registration: Registration) -> cluster_v1.RegisterResponse:
-    """Convert the answer to a join."""
-    return cluster_v1.RegisterResponse(
-        cluster_id=registration.cluster_id,
-        heartbeat_interval=duration_to_proto(registration.heartbeat_interval_s),
-        groups=group_epochs_to_proto(registration.groups),
-    )
-
-
-def registration_from_proto(response: cluster_v1.RegisterResponse) -> Registration:
-    """Convert the answer to a join."""
-    return Registration(
-        cluster_id=cluster_id_from_text(response.cluster_id),
-        heartbeat_interval_s=duration_from_proto(response.heartbeat_interval),
-        groups=group_epochs_from_proto(response.groups),
-    )
-
-
-def heartbeat_to_proto(heartbeat: Heartbeat) -> cluster_v1.HeartbeatRequest:
-    """Convert a report."""
-    return cluster_v1.HeartbeatRequest(
-        server_id=heartbeat.server_id,
-        boot_id=heartbeat.boot_id,
-        total_bytes=heartbeat.capacity.total_bytes,
-        used_bytes=heartbeat.capacity.used_bytes,
-        chunk_count=heartbeat.chunk_count,
-        corrupt_chunk_count=heartbeat.corrupt_chunk_count,
-        write_streams=heartbeat.write_streams,
-        read_streams=heartbeat.read_streams,
-    )
-
-
-def heartbeat_from_proto(request: cluster_v1.HeartbeatRequest) -> Heartbeat:
-    """Convert a report."""
-    return Heartbeat(
-        server_id=server_id_from_text(request.server_id),
-        boot_id=BootId(parse_uuid(request.boot_id, what="boot id")),
-        capacity=Capacity(total_bytes=request.total_bytes, used_bytes=request.used_bytes),
-        chunk_count=request.chunk_count,
-        corrupt_chunk_count=request.corrupt_chunk_count,
-        write_streams=request.write_streams,
-        read_streams=request.read_streams,
-    )
-
-
-def heartbeat_reply_to_proto(reply: HeartbeatReply) -> cluster_v1.HeartbeatResponse:
-    """Convert the answer to a report."""
-    return cluster_v1.HeartbeatResponse(groups=group_epochs_to_proto(reply.groups))
-
-
-def heartbeat_reply_from_proto(response: cluster_v1.HeartbeatResponse) -> HeartbeatReply:
-    """Convert the answer to a report."""
-    return HeartbeatReply(groups=group_epochs_from_proto(response.groups))

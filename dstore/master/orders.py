@@ -1,0 +1,35 @@
+"""What the master orders a chunkserver: made of the group map and the live servers, without touching the store."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from dstore.core.groups import GroupEpoch, MemberState
+from dstore.core.ids import ServerId
+from dstore.core.upkeep import Assignment, Source
+from dstore.master.group_map import GroupMap
+from dstore.master.membership import ServerState
+
+
+def assignments_of(
+    server_id: ServerId, groups: GroupMap, states: Mapping[ServerId, ServerState]
+) -> tuple[Assignment, ...]:
+    """Return the groups of a server, each with the other members as sources."""
+    return tuple(_assignment(server_id, each, groups, states) for each in groups.of_server(server_id))
+
+
+def assignments_digest(assignments: Sequence[Assignment]) -> bytes:
+    """Return 16 bytes that differ when the assignments do."""
+    return hashlib.blake2b(repr(assignments).encode(), digest_size=16).digest()
+
+
+def _assignment(
+    server_id: ServerId, group: GroupEpoch, groups: GroupMap, states: Mapping[ServerId, ServerState]
+) -> Assignment:
+    others = [member for member in groups.by_id[group.group_id].members if member != server_id]
+    return Assignment(
+        group_id=group.group_id,
+        epoch=group.epoch,
+        state=MemberState.WHOLE,
+        urgency=len(others),
+        sources=tuple(Source(other, states[other].record.address) for other in others if other in states),
+    )

@@ -1,0 +1,67 @@
+"""What the services and the upkeep of one master have in common."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dstore.core.environment import Clock, Random
+from dstore.core.groups import GroupEpoch
+from dstore.core.ids import ChunkId, ServerId
+from dstore.core.upkeep import Heartbeat
+from dstore.master.allocator import Allocator
+from dstore.master.holdings import Holdings
+from dstore.master.leases import Leases
+from dstore.master.membership import Membership
+from dstore.master.store.base import Store
+from dstore.master.store.schema import ClusterRecord
+
+
+class Collection(Protocol):
+    """Decides what chunkservers are to delete."""
+
+    async def heard(self, heartbeat: Heartbeat) -> None:
+        """Take note of a report of a server that has joined; called before its orders are made.
+
+        Raises:
+            DstoreError: the report is not answered, so that the server repeats what it did.
+        """
+
+    def orders_for(self, server_id: ServerId) -> tuple[tuple[ChunkId, ...], tuple[GroupEpoch, ...]]:
+        """Return the chunks that the server is to discard, and the groups that it is to drop; without the store."""
+
+    async def step(self, leader_epoch: int) -> None:
+        """Do one round of planning; called once a second while this master leads.
+
+        Raises:
+            Conflict: reason ``LEADER_CHANGED``.
+            LimitExceeded: the store is busy; the next round goes on.
+        """
+
+
+class NoCollection:
+    """Deletes nothing."""
+
+    async def heard(self, heartbeat: Heartbeat) -> None:
+        """Do nothing."""
+
+    def orders_for(self, server_id: ServerId) -> tuple[tuple[ChunkId, ...], tuple[GroupEpoch, ...]]:
+        """Return that nothing is to be deleted."""
+        return (), ()
+
+    async def step(self, leader_epoch: int) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """Made by ``open_master``; ``collection`` is set once everything that it needs is there."""
+
+    store: Store
+    clock: Clock
+    random: Random
+    version: str
+    cluster: ClusterRecord
+    membership: Membership
+    leases: Leases
+    allocator: Allocator
+    holdings: Holdings
+    collection: Collection = field(default_factory=NoCollection)
