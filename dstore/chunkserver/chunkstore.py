@@ -62,6 +62,7 @@ class ChunkStore:
         chunk_count: chunks with their name in place.
         corrupt: chunks that failed a check, now or in an earlier run; they are not served and never deleted. Bounded
             by the chunks on the disk.
+        is_reconciled: whether the master's orders of this run were obeyed; before that, nothing is served.
     """
 
     def __init__(self, disk: Disk, name: str, identity: DiskIdentity, names: TemporaryNames) -> None:
@@ -72,6 +73,8 @@ class ChunkStore:
         self.recovery = Recovery()
         self.chunk_count = 0
         self.corrupt: set[ChunkId] = set()
+        self.is_reconciled = False
+        self._settled_sequence = 0
         self._identity = identity
         self._suspicion: str | None = None
         self._directories: set[str] = set()
@@ -108,6 +111,31 @@ class ChunkStore:
     def label(self) -> dict[str, str]:
         """The metadata that says that this server failed."""
         return {"server_id": self._identity.server_id, "server_name": self.name}
+
+    @property
+    def settled_sequence(self) -> int:
+        """No chunk below it has a writer any more; only goes up, from 0 at the start."""
+        return self._settled_sequence
+
+    @settled_sequence.setter
+    def settled_sequence(self, sequence: int) -> None:
+        self._settled_sequence = max(self._settled_sequence, sequence)
+
+    def reconciled(self) -> None:
+        """Serve from now on: the orders of the first registration of this run were obeyed."""
+        self.is_reconciled = True
+
+    def require_reconciled(self) -> None:
+        """Refuse while it is not known what happened to the chunks of this disk while the server was away.
+
+        Raises:
+            Unavailable: reason ``UNAVAILABLE``.
+        """
+        if not self.is_reconciled:
+            raise Unavailable(
+                f"{self.name} has not heard from its master since it started, so it does not know which of its "
+                "chunks are still wanted. Use another server, or retry in a moment.",
+            )
 
     @property
     def suspicion(self) -> str | None:

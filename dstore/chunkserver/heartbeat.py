@@ -87,6 +87,7 @@ class Membership:
                 # Before anything else: whose disk this is must not depend on which master answers next.
                 await self._store.bind_cluster(registration.cluster_id)
                 await self._obey(registration.orders)
+                self._store.reconciled()
             except DstoreError as error:
                 self._raise_if_final(error)
                 self._note(error, "cannot join the cluster yet")

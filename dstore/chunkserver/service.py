@@ -57,6 +57,7 @@ class ChunkService:
                     reason="TOO_MANY_STREAMS",
                 )
             check_header(header, self._store.identity)
+            self._store.require_reconciled()
             writer: ChunkWriter = await open_local_writer(self._store, self._reader, header)
             if header.chain:
                 writer = RelayWriter(writer, self._peers, header, self._timeouts)
@@ -76,6 +77,7 @@ class ChunkService:
         metrics = self._metrics
         self.read_streams += 1
         try:
+            self._store.require_reconciled()
             # Closed here and now, not by the garbage collector: it holds an open file.
             async with aclosing(self._reader.read(request)) as frames:
                 async for frame in frames:
@@ -92,6 +94,7 @@ class ChunkService:
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         """See ``ChunkService.StatChunk``."""
         try:
+            self._store.require_reconciled()
             return await self._reader.stat(chunk_id)
         except DstoreError as error:
             self._metrics.operation_failures.labels("stat", error.reason).inc()

@@ -219,6 +219,7 @@ async def start_server(
     disk = FaultyDisk(memory, before, ignores_sync)
     store = await ChunkStore.open(disk, SeededRandom(hash_of(name)), name=name)
     await store.bind_cluster(CLUSTER)
+    store.reconciled()
     metrics = ChunkserverMetrics()
     service = ChunkService(
         store, network, StoppedClock(), metrics, timeouts=timeouts, write_streams_max=write_streams_max

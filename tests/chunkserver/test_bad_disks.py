@@ -166,6 +166,7 @@ async def test_a_write_that_is_cancelled_while_it_begins_leaves_no_file_behind(t
     disk = LocalDisk(tmp_path)
     store = await ChunkStore.open(disk, SeededRandom(), name="cs-1")
     await store.bind_cluster(CLUSTER)
+    store.reconciled()
     service = ChunkService(store, Network(), StoppedClock(), ChunkserverMetrics())
     created, go_on = threading.Event(), threading.Event()
 

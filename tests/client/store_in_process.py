@@ -318,6 +318,7 @@ async def _join(master: Master, store: ChunkStore, number: int, address: str) ->
     registration = await master.cluster.register(identity)
     await store.bind_cluster(registration.cluster_id)
     await store.adopt_epochs(registration.orders.assignments or ())
+    store.reconciled()
     heartbeat = Heartbeat(
         server_id=identity.server_id,
         boot_id=identity.boot_id,
