@@ -1,16 +1,17 @@
 """Finds places for chunks: joins the live servers, the group map and the pure planner."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError
 from dstore.core.files import Policy
-from dstore.core.groups import Group, GroupEpoch, Replica, ServerPhase
+from dstore.core.groups import Group, Replica, ServerPhase
 from dstore.core.ids import GroupId, ServerId
 from dstore.master import placement
 from dstore.master.group_map import GroupMap, insert_groups, load_groups
 from dstore.master.membership import Membership
+from dstore.master.placement import PlacedGroup
 from dstore.master.store.base import Store
 from dstore.master.writes import Target, Targets
 
@@ -33,9 +34,14 @@ class Allocator:
         """The groups as they were last read."""
         return self._groups
 
-    def epochs_of(self, server_id: ServerId) -> tuple[GroupEpoch, ...]:
-        """Return the groups of a server."""
-        return self._groups.of_server(server_id)
+    def adopt(self, changed: Sequence[PlacedGroup]) -> None:
+        """Take over groups as a transaction has stored them, each with one change."""
+        self._groups = self._groups.replaced(changed)
+
+    async def catch_up(self, change_count: int) -> None:
+        """Read the groups again if others than this master have changed some; ``change_count`` was read before."""
+        if self._groups.change_count != change_count:
+            self._groups = await self._store.read(load_groups)
 
     async def targets(self, count: int, avoid: Iterable[ServerId] = ()) -> Targets:
         """Return a place for each of ``count`` chunks, or the error that says why there is none."""
@@ -59,13 +65,10 @@ class Allocator:
     def describe(self, group_ids: Iterable[GroupId]) -> tuple[Group, ...]:
         """Return groups with the live state of their members, each once, in order of their ids."""
         now_s = self._clock.monotonic_s()
+        groups = [self._groups.by_id[group_id] for group_id in sorted(set(group_ids))]
         return tuple(
-            Group(
-                group_id=group_id,
-                epoch=self._groups.epochs[group_id],
-                members=tuple(self._replica(server_id, now_s) for server_id in self._groups.by_id[group_id].members),
-            )
-            for group_id in sorted(set(group_ids))
+            Group(group.group_id, group.epoch, tuple(self._replica(group, each, now_s) for each in group.members))
+            for group in groups
         )
 
     def refusal(self) -> DstoreError | None:
@@ -108,8 +111,9 @@ class Allocator:
             self._is_stale = False
             return True
 
-    def _replica(self, server_id: ServerId, now_s: float) -> Replica:
+    def _replica(self, group: PlacedGroup, server_id: ServerId, now_s: float) -> Replica:
         state = self._membership.state(server_id, now_s)
         if state is None:
-            return Replica(server_id, "", "", ServerPhase.DOWN)
-        return state.replica
+            return Replica(server_id, "", "", ServerPhase.DOWN, group.state_of(server_id))
+        record = state.record
+        return Replica(server_id, record.name, record.address, state.phase, group.state_of(server_id))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dstore.core.ids import FileId, IntentId
 from dstore.master import counters
 from dstore.master.store.base import INTEGER_MAX, Transaction, batches, expand
+from dstore.master.written import read_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,7 @@ def take_over(tx: Transaction, intent_id: IntentId, file_id: FileId) -> None:
         "WHERE intent_id = ? AND chunk_index IS NOT NULL",
         (file_id, intent_id),
     )
-    missing = [
-        _Missing(group_id, sequence, server_id, length_bytes)
-        for group_id, sequence, length_bytes, servers in tx.execute(
-            "SELECT group_id, sequence, length_bytes, missing FROM intent_chunks WHERE intent_id = ? AND missing <> ''",
-            (intent_id,),
-        )
-        for server_id in servers.split(",")
-    ]
+    missing = [_Missing(*each) for each in read_missing(tx, intent_id)]
     tx.execute_many(
         "INSERT INTO missing_replicas (group_id, sequence, server_id, length_bytes) VALUES (?, ?, ?, ?)",
         [(each.group_id, each.sequence, each.server_id, each.length_bytes) for each in missing],

@@ -1,15 +1,13 @@
 """The placement groups: rows in the store, and a copy of all of them in memory, since they change rarely."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from dstore.core.groups import GroupEpoch
+from dstore.core.groups import MemberState
 from dstore.core.ids import GroupId, ServerId
 from dstore.master import counters
-from dstore.master.placement import PlacedGroup, order_groups
-from dstore.master.store.base import Transaction
-
-#: Members of a group never change in its first epoch.
-FIRST_EPOCH = 1
+from dstore.master.placement import FIRST_EPOCH, PlacedGroup, order_groups
+from dstore.master.store.base import Transaction, batches, expand
 
 
 class GroupMap:
@@ -17,40 +15,83 @@ class GroupMap:
 
     Attributes:
         groups: in the order in which consecutive chunks are placed.
-        epochs: by group.
-        whole_count: by number of members, how many groups have at least that many.
+        by_id: the same.
+        change_count: of the counter ``group_changes`` when all of them were read.
     """
 
-    def __init__(self, groups: Iterable[tuple[PlacedGroup, int]]) -> None:
-        known = list(groups)
-        self.groups = order_groups(group for group, _ in known)
+    def __init__(self, groups: Iterable[PlacedGroup], change_count: int = 0) -> None:
+        self.groups = order_groups(groups)
         self.by_id = {group.group_id: group for group in self.groups}
-        self.epochs = {group.group_id: epoch for group, epoch in known}
-        self._of_server: dict[ServerId, list[GroupEpoch]] = {}
-        self._sizes: dict[int, int] = {}
-        for group in sorted(self.groups, key=lambda each: each.group_id):
-            self._sizes[len(group.members)] = self._sizes.get(len(group.members), 0) + 1
-            for member in group.members:
-                self._of_server.setdefault(member, []).append(GroupEpoch(group.group_id, self.epochs[group.group_id]))
+        self.change_count = change_count
+        memberships: dict[ServerId, list[GroupId]] = {}
+        for group_id in sorted(self.by_id):
+            for member in self.by_id[group_id].members:
+                memberships.setdefault(member, []).append(group_id)
+        self._of_server = {server_id: tuple(group_ids) for server_id, group_ids in memberships.items()}
+        self._sizes = Counter(len(group.writers) for group in self.groups)
 
-    def of_server(self, server_id: ServerId) -> tuple[GroupEpoch, ...]:
-        """Return the groups that a server is a member of."""
-        return tuple(self._of_server.get(server_id, ()))
+    def replaced(self, changed: Sequence[PlacedGroup]) -> "GroupMap":
+        """Return the map with these groups, each stored by one change, in place of older epochs of them."""
+        newer = {
+            group.group_id: group
+            for group in changed
+            if group.group_id in self.by_id and group.epoch > self.by_id[group.group_id].epoch
+        }
+        fresh = object.__new__(GroupMap)
+        fresh.change_count = self.change_count + len(changed)
+        fresh.by_id = self.by_id | newer
+        fresh.groups = tuple(newer.get(group.group_id, group) for group in self.groups)
+        fresh._of_server = dict(self._of_server)
+        fresh._sizes = self._sizes.copy()
+        for group in newer.values():
+            fresh._sizes[len(self.by_id[group.group_id].writers)] -= 1
+            fresh._sizes[len(group.writers)] += 1
+        touched = {member for group in newer.values() for member in (*group.members, *self._members(group.group_id))}
+        for server_id in touched:
+            kept = {each for each in self.of_server(server_id) if each not in newer}
+            joined = {group.group_id for group in newer.values() if server_id in group.members}
+            fresh._of_server[server_id] = tuple(sorted(kept | joined))
+        return fresh
+
+    def of_server(self, server_id: ServerId) -> tuple[GroupId, ...]:
+        """Return the groups that a server is a member of, in order."""
+        return self._of_server.get(server_id, ())
 
     def whole_count(self, replicas: int) -> int:
-        """Return how many groups have at least ``replicas`` members."""
+        """Return how many groups have at least ``replicas`` members that get new chunks."""
         return sum(count for size, count in self._sizes.items() if size >= replicas)
+
+    def _members(self, group_id: GroupId) -> tuple[ServerId, ...]:
+        return self.by_id[group_id].members
 
 
 def load_groups(tx: Transaction) -> GroupMap:
     """Return all groups as they are stored."""
-    members: dict[GroupId, list[ServerId]] = {}
-    for group_id, server_id in tx.execute("SELECT group_id, server_id FROM group_members ORDER BY group_id, position"):
-        members.setdefault(group_id, []).append(server_id)
-    return GroupMap(
-        (PlacedGroup(group_id, tuple(members[group_id])), epoch)
-        for group_id, epoch in tx.execute("SELECT group_id, epoch FROM groups")
+    groups = _placed(
+        tx.execute("SELECT group_id, epoch FROM groups"),
+        tx.execute("SELECT group_id, server_id, state FROM group_members ORDER BY group_id, position"),
     )
+    return GroupMap(groups, counters.read(tx, "group_changes"))
+
+
+def read_groups(tx: Transaction, group_ids: Sequence[GroupId]) -> dict[GroupId, PlacedGroup]:
+    """Return some groups as they are stored; those that there are not are left out."""
+    found: dict[GroupId, PlacedGroup] = {}
+    for batch in batches(group_ids):
+        values = tuple(batch)
+        groups = _placed(
+            tx.execute(expand("SELECT group_id, epoch FROM groups WHERE group_id IN (?*)", len(values)), values),
+            tx.execute(
+                expand(
+                    "SELECT group_id, server_id, state FROM group_members WHERE group_id IN (?*) "
+                    "ORDER BY group_id, position",
+                    len(values),
+                ),
+                values,
+            ),
+        )
+        found.update((group.group_id, group) for group in groups)
+    return found
 
 
 def insert_groups(tx: Transaction, plan: tuple[tuple[ServerId, ...], ...]) -> None:
@@ -70,4 +111,37 @@ def insert_groups(tx: Transaction, plan: tuple[tuple[ServerId, ...], ...]) -> No
             for offset, members in enumerate(plan)
             for position, server_id in enumerate(members)
         ],
+    )
+    counters.add(tx, "group_changes", 1)
+
+
+def store_members(tx: Transaction, group: PlacedGroup, members: Sequence[tuple[ServerId, MemberState]]) -> PlacedGroup:
+    """Give a group, as it was read in this transaction, other members; its epoch goes up by one (Invariant 7)."""
+    tx.execute("UPDATE groups SET epoch = ? WHERE group_id = ?", (group.epoch + 1, group.group_id))
+    tx.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
+    tx.execute_many(
+        "INSERT INTO group_members (group_id, position, server_id, state) VALUES (?, ?, ?, ?)",
+        [(group.group_id, position, server_id, state.value) for position, (server_id, state) in enumerate(members)],
+    )
+    counters.add(tx, "group_changes", 1)
+    return _place(group.group_id, group.epoch + 1, members)
+
+
+def _placed(groups: Iterable[tuple[int, int]], members: Iterable[tuple[int, str, str]]) -> list[PlacedGroup]:
+    of_group: dict[int, list[tuple[ServerId, MemberState]]] = {}
+    for group_id, server_id, state in members:
+        of_group.setdefault(group_id, []).append((ServerId(server_id), MemberState(state)))
+    return [_place(GroupId(group_id), epoch, of_group.get(group_id, ())) for group_id, epoch in groups]
+
+
+def _place(group_id: GroupId, epoch: int, members: Sequence[tuple[ServerId, MemberState]]) -> PlacedGroup:
+    def those(wanted: MemberState) -> frozenset[ServerId]:
+        return frozenset(server_id for server_id, state in members if state is wanted)
+
+    return PlacedGroup(
+        group_id,
+        tuple(server_id for server_id, _ in members),
+        epoch,
+        filling=those(MemberState.FILLING),
+        leaving=those(MemberState.LEAVING),
     )

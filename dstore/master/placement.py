@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from dstore.core.errors import DstoreError, OutOfSpace, Unavailable
 from dstore.core.files import Policy
-from dstore.core.groups import Capacity, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Duty, MemberState, ServerLabels, ServerPhase
 from dstore.core.ids import GroupId, ServerId
 from dstore.core.limits import FILL_PLACEMENT_MAX, GROUPS_PER_SERVER, GROUPS_SURPLUS_MAX
 from dstore.master.spreader import Spreader
+
+#: Of a group as it is made.
+FIRST_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class ServerView:
     labels: ServerLabels
     phase: ServerPhase
     capacity: Capacity
+    duty: Duty = Duty.ACTIVE
 
     @property
     def is_up(self) -> bool:
@@ -32,16 +36,37 @@ class ServerView:
 
     @property
     def takes_chunks(self) -> bool:
-        """Whether it is up and below the fill watermark."""
-        return self.is_up and self.capacity.fill < FILL_PLACEMENT_MAX
+        """Whether it is up, below the fill watermark, and not about to go."""
+        return self.is_up and self.duty is Duty.ACTIVE and self.capacity.fill < FILL_PLACEMENT_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedGroup:
-    """A group that exists, by its members in order."""
+    """A group that exists.
+
+    Attributes:
+        members: all of them, in order.
+        filling, leaving: the members in these states; the others are whole.
+    """
 
     group_id: GroupId
     members: tuple[ServerId, ...]
+    epoch: int = FIRST_EPOCH
+    filling: frozenset[ServerId] = frozenset()
+    leaving: frozenset[ServerId] = frozenset()
+
+    @property
+    def writers(self) -> tuple[ServerId, ...]:
+        """The members that get new chunks, in order."""
+        if not self.leaving:
+            return self.members
+        return tuple(member for member in self.members if member not in self.leaving)
+
+    def state_of(self, member: ServerId) -> MemberState:
+        """Return how a member stands in the group."""
+        if member in self.filling:
+            return MemberState.FILLING
+        return MemberState.LEAVING if member in self.leaving else MemberState.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +110,12 @@ def plan_groups(
     surplus = GROUPS_SURPLUS_MAX * -(-GROUPS_PER_SERVER * len(servers) // size) - len(groups)
     some = min(-(-len(takers) // size), surplus)
     if size == policy.replicas:
-        whole = [group.members for group in groups if len(group.members) >= policy.replicas]
+        whole = [group.writers for group in groups if len(group.writers) >= policy.replicas]
         wanted = group_target(takers, policy) - len(whole)
         if wanted <= 0 and not any(taker_ids.issuperset(members) for members in whole):
             wanted = some
     else:
-        writable = any(len(taker_ids.intersection(group.members)) >= policy.min_replicas for group in groups)
+        writable = any(len(taker_ids.intersection(group.writers)) >= policy.min_replicas for group in groups)
         wanted = 0 if writable else some
     if wanted <= 0:
         return ()
@@ -100,7 +125,7 @@ def plan_groups(
             for taker in takers
         },
         {taker.server_id: taker.capacity.total_bytes for taker in takers},
-        [group.members for group in groups],
+        [group.writers for group in groups],
     )
     return tuple(spreader.next_group(size) for _ in range(wanted))
 
@@ -127,8 +152,9 @@ def choose_placements(
     found: list[Choice] = []
     for offset in range(len(groups)):
         group = groups[(rotation + offset) % len(groups)]
-        if len(group.members) >= policy.replicas and takers.issuperset(group.members):
-            found.append(Choice(group.group_id, group.members))
+        writers = group.writers
+        if len(writers) >= policy.replicas and takers.issuperset(writers):
+            found.append(Choice(group.group_id, writers))
             if len(found) >= count:
                 break
     found = found or _longest_chains(takers, groups, policy)
@@ -148,7 +174,7 @@ def order_groups(groups: Iterable[PlacedGroup]) -> tuple[PlacedGroup, ...]:
     nth_of_head: dict[ServerId, int] = {}
     keyed: list[tuple[int, ServerId, GroupId, PlacedGroup]] = []
     for group in sorted(groups, key=lambda each: each.group_id):
-        head = group.members[0]
+        head = (group.writers or group.members)[0]
         nth_of_head[head] = nth_of_head.get(head, -1) + 1
         keyed.append((nth_of_head[head], head, group.group_id, group))
     keyed.sort(key=lambda each: each[:3])
@@ -182,7 +208,7 @@ def _longest_chains(takers: set[ServerId], groups: Sequence[PlacedGroup], policy
     longest = policy.min_replicas
     found: list[Choice] = []
     for group in groups:
-        chain = tuple(member for member in group.members if member in takers)
+        chain = tuple(member for member in group.writers if member in takers)
         if len(chain) > longest:
             longest, found = len(chain), []
         if len(chain) == longest:

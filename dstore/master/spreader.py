@@ -36,7 +36,7 @@ class Spreader:
             for member in members:
                 if member in self._memberships:
                     self._memberships[member] += 1
-            if members[0] in self._leads:
+            if members and members[0] in self._leads:
                 self._leads[members[0]] += 1
         self._hosts = _telling({server_id: labels.host for server_id, (_, labels) in servers.items()})
         self._racks = _telling({server_id: labels.rack for server_id, (_, labels) in servers.items()})

@@ -166,7 +166,7 @@ def _stored_bytes(facts: Facts, groups: GroupMap) -> int:
 
 def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mapping[ServerId, int]) -> ServerStatus:
     record = state.record
-    epochs = groups.of_server(record.server_id)
+    group_ids = groups.of_server(record.server_id)
     return ServerStatus(
         server_id=record.server_id,
         name=record.name,
@@ -177,8 +177,8 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mappi
         last_heartbeat_age_s=state.age_s,
         capacity=state.capacity,
         chunk_count=state.heartbeat.chunk_count if state.heartbeat is not None else 0,
-        group_count=len(epochs),
-        lead_count=sum(groups.by_id[epoch.group_id].members[0] == record.server_id for epoch in epochs),
+        group_count=len(group_ids),
+        lead_count=sum(groups.by_id[group_id].members[0] == record.server_id for group_id in group_ids),
         missing_chunk_count=facts.missing_of_server.get(record.server_id, 0) + lacking.get(record.server_id, 0),
         version=record.version,
     )

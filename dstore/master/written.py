@@ -8,9 +8,11 @@ from dstore.core.ids import IntentId, ServerId
 from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
     CHUNK_RECORDS_PER_MESSAGE_MAX,
+    REPLICAS_MAX,
     SEGMENT_SIZE_BYTES,
     SEGMENT_TAG_SIZE_BYTES,
 )
+from dstore.master.placement import FIRST_EPOCH
 from dstore.master.store.base import INTEGER_MAX, Transaction, batches, expand
 
 
@@ -29,7 +31,7 @@ def record_written(tx: Transaction, policy: Policy, intent_id: IntentId, written
         )
     for chunk in written:
         _check_fields(policy, chunk)
-    members: dict[int, tuple[ServerId, ...]] = {}
+    members: dict[int, tuple[int, frozenset[ServerId]]] = {}
     for batch in batches(written):
         given = _given(tx, intent_id, batch)
         for chunk in batch:
@@ -38,9 +40,9 @@ def record_written(tx: Transaction, policy: Policy, intent_id: IntentId, written
                 raise _invalid(chunk, "its id was not given to this write, or has a record already")
             if chunk_id.group_id not in members:
                 members[chunk_id.group_id] = _members(tx, chunk_id.group_id)
-            _check_replicas(policy, chunk, members[chunk_id.group_id])
+            _check_replicas(tx, policy, chunk, members[chunk_id.group_id])
         tx.execute_many(
-            "UPDATE intent_chunks SET chunk_index = ?, length_bytes = ?, crc32c = ?, header = ?, missing = ? "
+            "UPDATE intent_chunks SET chunk_index = ?, length_bytes = ?, crc32c = ?, header = ?, replicas = ? "
             "WHERE intent_id = ? AND sequence = ?",
             [
                 (
@@ -48,13 +50,37 @@ def record_written(tx: Transaction, policy: Policy, intent_id: IntentId, written
                     chunk.record.length_bytes,
                     chunk.record.crc32c,
                     chunk.record.header,
-                    ",".join(_missing(chunk, members[chunk.record.chunk_id.group_id])),
+                    ",".join(chunk.replicas),
                     intent_id,
                     chunk.record.chunk_id.sequence,
                 )
                 for chunk in batch
             ],
         )
+
+
+def read_missing(tx: Transaction, intent_id: IntentId) -> list[tuple[int, int, ServerId, int]]:
+    """Return (group, sequence, server, length) of each copy that the written chunks of an intent should have and lack.
+
+    These are the present members of their groups that did not acknowledge them, whoever was a member as they were
+    written; of members that are leaving, nothing is wanted any more.
+    """
+    missing: list[tuple[int, int, ServerId, int]] = []
+    members: dict[int, tuple[ServerId, ...]] = {}
+    for group_id, sequence, length_bytes, replicas in tx.execute(
+        "SELECT group_id, sequence, length_bytes, replicas FROM intent_chunks "
+        "WHERE intent_id = ? AND chunk_index IS NOT NULL",
+        (intent_id,),
+    ):
+        if group_id not in members:
+            rows = tx.execute(
+                "SELECT server_id FROM group_members WHERE group_id = ? AND state <> 'leaving' ORDER BY position",
+                (group_id,),
+            )
+            members[group_id] = tuple(row[0] for row in rows)
+        holders = replicas.split(",")
+        missing += [(group_id, sequence, member, length_bytes) for member in members[group_id] if member not in holders]
+    return missing
 
 
 def check_complete(tx: Transaction, policy: Policy, commit: Commit) -> None:
@@ -111,16 +137,26 @@ def _check_fields(policy: Policy, chunk: WrittenChunk) -> None:
         raise _invalid(chunk, f"its header has {len(record.header)} bytes, not {CHUNK_HEADER_SIZE_BYTES}")
 
 
-def _check_replicas(policy: Policy, chunk: WrittenChunk, members: tuple[ServerId, ...]) -> None:
-    replicas = set(chunk.replicas)
-    if len(replicas) != len(chunk.replicas) or not replicas <= set(members):
+def _check_replicas(
+    tx: Transaction, policy: Policy, chunk: WrittenChunk, group: tuple[int, frozenset[ServerId]]
+) -> None:
+    replicas = frozenset(chunk.replicas)
+    if len(replicas) != len(chunk.replicas):
+        raise _invalid(chunk, "its replicas are not members of its group, each once")
+    epoch, members = group
+    others = sorted(replicas - members)
+    # The members may have changed since the chunk was placed; never in the first epoch.
+    if others and (epoch == FIRST_EPOCH or not _are_servers(tx, others)):
         raise _invalid(chunk, "its replicas are not members of its group, each once")
     if len(replicas) < policy.min_replicas:
         raise _invalid(chunk, f"it has {len(replicas)} replicas, at least {policy.min_replicas} are needed")
 
 
-def _missing(chunk: WrittenChunk, members: tuple[ServerId, ...]) -> list[ServerId]:
-    return [member for member in members if member not in chunk.replicas]
+def _are_servers(tx: Transaction, server_ids: Sequence[ServerId]) -> bool:
+    if len(server_ids) > REPLICAS_MAX:
+        return False
+    sql = expand("SELECT COUNT(*) FROM servers WHERE server_id IN (?*)", len(server_ids))
+    return tx.execute(sql, tuple(server_ids)) == [(len(server_ids),)]
 
 
 def _given(tx: Transaction, intent_id: IntentId, batch: Sequence[WrittenChunk]) -> dict[int, int]:
@@ -138,9 +174,14 @@ def _given(tx: Transaction, intent_id: IntentId, batch: Sequence[WrittenChunk]) 
     )
 
 
-def _members(tx: Transaction, group_id: int) -> tuple[ServerId, ...]:
-    rows = tx.execute("SELECT server_id FROM group_members WHERE group_id = ? ORDER BY position", (group_id,))
-    return tuple(row[0] for row in rows)
+def _members(tx: Transaction, group_id: int) -> tuple[int, frozenset[ServerId]]:
+    """Return the epoch of a group, and its members."""
+    rows = tx.execute(
+        "SELECT g.epoch, m.server_id FROM groups g JOIN group_members m ON m.group_id = g.group_id "
+        "WHERE g.group_id = ?",
+        (group_id,),
+    )
+    return (rows[0][0] if rows else FIRST_EPOCH), frozenset(row[1] for row in rows)
 
 
 def _invalid(chunk: WrittenChunk, why: str) -> InvalidRequest:

@@ -84,6 +84,7 @@ _TABLES = (
         header BLOB NOT NULL,
         PRIMARY KEY (file_id, chunk_index)
     )""",
+    "CREATE INDEX chunks_by_id ON chunks (group_id, sequence)",
     # Replicas that a committed chunk should have and does not.
     """CREATE TABLE missing_replicas (
         group_id INTEGER NOT NULL,
@@ -92,6 +93,7 @@ _TABLES = (
         length_bytes INTEGER NOT NULL,
         PRIMARY KEY (group_id, sequence, server_id)
     )""",
+    "CREATE INDEX missing_replicas_by_server ON missing_replicas (server_id, group_id, sequence)",
     # Invariant 9: only what stands here may ever be deleted from a disk.
     """CREATE TABLE deleted_chunks (
         group_id INTEGER NOT NULL,
@@ -116,6 +118,7 @@ _TABLES = (
         state TEXT NOT NULL,
         PRIMARY KEY (group_id, position)
     )""",
+    "CREATE INDEX group_members_by_server ON group_members (server_id)",
     """CREATE TABLE servers (
         server_id TEXT PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -147,7 +150,7 @@ _TABLES = (
     )""",
     "CREATE INDEX intents_by_name ON intents (parent_id, name)",
     # Every chunk id that was given to an intent; from `chunk_index` on, NULL until the client says it is
-    # written.
+    # written. `replicas`: the servers that acknowledged it, separated by commas.
     """CREATE TABLE intent_chunks (
         intent_id TEXT NOT NULL,
         sequence INTEGER NOT NULL,
@@ -156,9 +159,10 @@ _TABLES = (
         length_bytes INTEGER,
         crc32c INTEGER,
         header BLOB,
-        missing TEXT,
+        replicas TEXT,
         PRIMARY KEY (intent_id, sequence)
     )""",
+    "CREATE INDEX intent_chunks_by_sequence ON intent_chunks (sequence)",
     # Answers to mutations (Invariant 4), with the running time at which they were stored: a wall clock that jumps
     # cannot make an answer disappear early.
     """CREATE TABLE requests (
@@ -181,6 +185,8 @@ _COUNTERS = {
     "file_id": int(ROOT_ID),
     "chunk_sequence": 0,
     "group_id": 0,
+    # Counts changes of groups and their members, so that other masters notice them.
+    "group_changes": 0,
     "files": 0,
     "directories": 1,
     "logical_bytes": 0,
