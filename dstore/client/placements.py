@@ -90,6 +90,10 @@ class Placements:
             check_placement(placement, self._policy)
             return placement
 
+    def forget_ready(self) -> None:
+        """Leave out the placements that were got ahead; their ids are given up with the intent."""
+        self._ready.clear()
+
     async def _allocate(self, avoided: tuple[ServerId, ...]) -> tuple[ChunkPlacement, ...]:
         wanted = PLACEMENTS_AHEAD_MAX if self._expected_left is None else self._expected_left
         count = min(max(wanted, 1), PLACEMENTS_AHEAD_MAX)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dstore.core.environment import Clock
-from dstore.core.groups import Group, Replica, ServerPhase
+from dstore.core.groups import Group, MemberState, Replica, ServerPhase
 from dstore.core.ids import ServerId
 from dstore.core.limits import SERVER_AVOID_DURATION_S
 
-_PHASE_RANK = {ServerPhase.UP: 0, ServerPhase.SUSPECT: 2, ServerPhase.DOWN: 3}
-_AVOIDED_RANK = 1
+_PHASE_RANK = {ServerPhase.UP: 0, ServerPhase.SUSPECT: 3, ServerPhase.DOWN: 4, ServerPhase.OUT: 5}
+#: What a member lacks that is still being filled, it says at once; one that failed may take its time to fail again.
+_FILLING_RANK = 1
+_AVOIDED_RANK = 2
 
 
 class AvoidedServers:
@@ -56,14 +58,18 @@ def order_replicas(
 ) -> tuple[Replica, ...]:
     """Return the members of a group in the order in which to read from them.
 
-    Servers that are up come first; then those that failed a moment ago, then suspect ones, then those that the master
-    believes down: it may be wrong. Among equals, the ones that serve this client least come first; ``jitter``, uniform
+    Servers that are up come first, those last among them that are still being filled; then those that failed a moment
+    ago, then suspect ones, then those that the master believes down: it may be wrong. Among equals, the ones that serve this client least come first; ``jitter``, uniform
     in [0, 1), spreads the rest, so that many clients do not load the first members alone.
     """
     shift = int(jitter * len(group.members))
 
     def rank(replica: Replica) -> tuple[int, int]:
-        health = max(_PHASE_RANK[replica.phase], _AVOIDED_RANK if replica.server_id in avoided else 0)
+        health = max(
+            _PHASE_RANK[replica.phase],
+            _AVOIDED_RANK if replica.server_id in avoided else 0,
+            _FILLING_RANK if replica.state is MemberState.FILLING else 0,
+        )
         return health, use.count(replica.server_id)
 
     return tuple(sorted(group.members[shift:] + group.members[:shift], key=rank))

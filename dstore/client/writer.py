@@ -258,6 +258,9 @@ class FileWriter:
             blamed = blamed_server(failure, placement)
             if blamed is not None:
                 self._session.avoided.add(blamed)
+            else:
+                # The members of a group changed; the others that were placed before may be as old.
+                self._placements.forget_ready()
             tried.append(f"{blamed or placement.chain[0]}: {failure.message}")
             if attempt_index > 0 or isinstance(failure, LimitExceeded):
                 await asyncio.sleep(backoff.delay_s(attempt_index, self._session.random.uniform()))

@@ -10,7 +10,7 @@ from dstore.client.servers import AvoidedServers, ServerUse, order_replicas
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import Frame
 from dstore.core.errors import Corrupt, NotFound, Unavailable
-from dstore.core.groups import Group, Replica, ServerPhase
+from dstore.core.groups import Group, MemberState, Replica, ServerPhase
 from dstore.core.ids import GroupId, ServerId
 from dstore.core.limits import FRAME_SEGMENTS, SEGMENT_SIZE_BYTES, SERVER_AVOID_DURATION_S
 
@@ -214,6 +214,14 @@ class TestTheOrderOfReplicas:
         group = Group(GroupId(1), 1, (self.DOWN, self.UP, self.SUSPECT, self.ALSO_UP))
         ordered = order_replicas(group, avoided=avoided, use=ServerUse(), jitter=jitter)
         assert " ".join(replica.name for replica in ordered) == expected
+
+    def test_members_that_are_being_filled_come_before_servers_that_may_hang(self) -> None:
+        filling = Replica(ServerId("f"), "f", "f:1", ServerPhase.UP, MemberState.FILLING)
+        leaving = Replica(ServerId("l"), "l", "l:1", ServerPhase.UP, MemberState.LEAVING)
+        out = Replica(ServerId("o"), "o", "o:1", ServerPhase.OUT)
+        group = Group(GroupId(1), 1, (out, self.DOWN, filling, self.SUSPECT, self.UP, leaving))
+        ordered = order_replicas(group, avoided=(ServerId("u1"),), use=ServerUse(), jitter=0)
+        assert " ".join(replica.name for replica in ordered) == "l f u1 s d o"
 
     def test_the_one_that_serves_least_comes_first(self) -> None:
         group = Group(GroupId(1), 1, (self.UP, self.ALSO_UP, self.DOWN))

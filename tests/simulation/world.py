@@ -1,0 +1,111 @@
+"""One simulated cluster: nodes, disks, wires, and clients."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from dstore.client.client import AsyncClient
+from dstore.client.contact import Services
+from dstore.client.high_water import HighWaterMarks
+from dstore.core.files import Policy
+from dstore.core.limits import KIB
+from dstore.crypto.keys import Kek, Keyring
+from simulation.dice import Dice
+from simulation.disk import MachineDisk
+from simulation.loop import SimulatedLoop
+from simulation.metadata import MetadataDisk
+from simulation.network import Network
+from simulation.node import Node, Process
+from simulation.servers import MASTER, Program, ServerPlace, chunkserver_program, master_program
+from simulation.trace import Trace
+
+CHUNK_SIZE_BYTES = 16 * KIB
+POLICY = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server")
+#: How long clients go on when the master is away.
+PATIENCE_S = 20.0
+
+
+class World:
+    """Everything that is simulated.
+
+    Attributes:
+        disks: of the chunkservers, by node name.
+        metadata: the master's disk.
+    """
+
+    def __init__(
+        self, seed: int, directory: Path, *, server_count: int, client_count: int, client_program: Program
+    ) -> None:
+        logging.disable(logging.CRITICAL)
+        self.seed = seed
+        self.dice = Dice(seed)
+        self.loop = SimulatedLoop()
+        self.trace = Trace()
+        self.network = Network(self.loop, self.dice.fork("network"), self.trace)
+        self.metadata = MetadataDisk(directory)
+        self.disks: dict[str, MachineDisk] = {}
+        self.kek = self.dice.token_bytes(32)
+        self.keyring = Keyring([Kek(self.kek)])
+        self.master = self._add(MASTER, "master.test:7070", master_program(self.metadata, POLICY), self.metadata.stop)
+        self.servers = [self._add_server(number) for number in range(1, server_count + 1)]
+        names = [f"client-{number}" for number in range(1, client_count + 1)]
+        self.clients = [self._add(name, name, client_program) for name in names]
+        self.observer = self._add("observer", "observer", _idle)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every machine."""
+        return [self.master, *self.servers, *self.clients, self.observer]
+
+    def client(self, process: Process) -> AsyncClient:
+        """Return a client for the process of a node."""
+        network = self.network
+
+        def services() -> Services:
+            return Services(
+                network.service(process, MASTER, "namespace"),
+                network.service(process, MASTER, "admin"),
+                network.peers(process),
+                _close_nothing,
+            )
+
+        return AsyncClient(
+            services,
+            load_keyring=lambda: self.keyring,
+            clock=process.node.clock,
+            random=process.node.dice,
+            marks=HighWaterMarks(),
+            endpoint="master.test:7070",
+            patience_s=PATIENCE_S,
+        )
+
+    def _add_server(self, number: int) -> Node:
+        place = ServerPlace(f"cs-{number}", f"cs-{number}.test:7071", f"host-{number}")
+        disk = MachineDisk(place.name, self.loop, self.dice.fork(f"disk {number}"), self.trace)
+        self.disks[place.name] = disk
+
+        def at_end(power: bool) -> None:
+            if power:
+                disk.lose_power()
+
+        return self._add(place.name, place.address, chunkserver_program(self.network, disk, place), at_end)
+
+    def _add(
+        self,
+        name: str,
+        address: str,
+        program: Program,
+        at_end: Callable[[bool], None] = lambda _: None,
+    ) -> Node:
+        node = Node(name, self.loop, self.dice.fork(name), self.trace, program, at_end=at_end)
+        self.network.add(node, address)
+        return node
+
+
+async def _idle(process: Process) -> None:
+    """Run nothing: whoever looks lends its process."""
+    await process.node.loop.create_future()
+
+
+async def _close_nothing() -> None:
+    pass
