@@ -20,6 +20,7 @@ from dstore.core.files import (
 )
 from dstore.core.groups import Capacity, ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ClusterId, IntentId, RequestId, ServerId, Version
+from dstore.core.removed import RemovedFile, Restore
 from dstore.core.status import ClusterStatus
 from dstore.core.upkeep import Heartbeat
 from dstore.master import retention
@@ -208,6 +209,26 @@ class MasterHarness:
         return await self.namespace.rename(
             Rename(source, target, ticket.source.version, ticket.version, sealed), request_id=self.request_id()
         )
+
+    async def restore(self, path: str, target: str = "", *, version: int = 0) -> FileInfo:
+        """Restore one file or directory, without what was in it."""
+        ticket = await self.namespace.prepare_restore(path, version=Version(version), target=target)
+        source = ticket.move.source
+        sealed = b"" if source.is_directory else b"sealed again"
+        return await self.namespace.restore(
+            Restore(path, target or path, source.version, ticket.move.version, sealed), request_id=self.request_id()
+        )
+
+    async def removed(self, path: str = "/", *, recursive: bool = True, page_size: int = 0) -> list[RemovedFile]:
+        """List what can be restored, all pages."""
+        entries: list[RemovedFile] = []
+        token = ""
+        while True:
+            page = await self.namespace.list_removed(path, recursive=recursive, page_size=page_size, page_token=token)
+            entries += page.entries
+            token = page.next_page_token
+            if not token:
+                return entries
 
     async def make_directory(self, path: str) -> FileInfo:
         return await self.namespace.make_directory(path, parents=True, exist_ok=True, request_id=self.request_id())
