@@ -59,8 +59,9 @@ def order_replicas(
     """Return the members of a group in the order in which to read from them.
 
     Servers that are up come first, those last among them that are still being filled; then those that failed a moment
-    ago, then suspect ones, then those that the master believes down: it may be wrong. Among equals, the ones that serve this client least come first; ``jitter``, uniform
-    in [0, 1), spreads the rest, so that many clients do not load the first members alone.
+    ago, then suspect ones, then those that the master believes down: it may be wrong. Among equals, the ones that
+    serve this client least come first; ``jitter``, uniform in [0, 1), spreads the rest, so that many clients do not
+    load the first members alone.
     """
     shift = int(jitter * len(group.members))
 

@@ -162,7 +162,7 @@ def why_no_candidate(scene: Scene, group: PlannedGroup, beside: Iterable[ServerI
         elif not server.is_up or server.capacity.total_bytes == 0:
             counts["not up"] += 1
         elif server.duty is not Duty.ACTIVE:
-            counts["draining or in maintenance"] += 1
+            counts["draining" if server.duty is Duty.DRAINING else "in maintenance"] += 1
         elif scene.domains[server_id] in barred:
             counts[f"on the {scene.policy.failure_domain} of a member"] += 1
         elif server.capacity.used_bytes + group.chunk_bytes >= limit_bytes:

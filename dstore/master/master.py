@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dstore.core.environment import Clock, Random
 from dstore.core.files import Policy
 from dstore.core.ids import ClusterId
-from dstore.master import membership, writes
+from dstore.master import membership, server_rows, writes
 from dstore.master.admin import AdminService
 from dstore.master.allocator import Allocator
 from dstore.master.group_map import load_groups
@@ -38,7 +38,7 @@ async def open_master(store: Store, *, clock: Clock, random: Random, policy: Pol
     fresh = ClusterRecord(ClusterId(random.uuid()), random.uuid(), policy)
     now_ns = clock.wall_ns()
     cluster = await store.write(lambda tx: open_cluster(tx, fresh, now_ns))
-    servers = await store.read(membership.load_servers)
+    servers = await store.read(server_rows.load_servers)
     intents = await store.read(writes.live_intents)
     groups = await store.read(load_groups)
     live = membership.Membership(servers, clock.monotonic_s())

@@ -1,42 +1,29 @@
 """Which chunkservers there are, and how they are doing.
 
-    (register) ──► UP ──(no beat for 3 s)──► SUSPECT ──(no beat for 6 s)──► DOWN
-                    ▲                            │                           │
-                    └────────(heartbeat)─────────┴───────────────────────────┘
+    (register) ──► UP ──(no beat for 3 s)──► SUSPECT ──(no beat for 6 s)──► DOWN ──(out_after_s)──► OUT
+                    ▲ ▲                       ▲  │                           │                      │
+                    │ └──(disk slow or bad)───┘  │                           │                      │
+                    └─────────(heartbeat)────────┴───────────────────────────┴──────────────────────┘
 
-Who has joined is stored; heartbeats live in memory, on a clock that never goes back. After a restart of the master a
-server that has not reported yet counts as SUSPECT until it does, or until it should have.
+Who has joined, what operators told it and whether it is OUT is stored; heartbeats live in memory, on a clock that never
+goes back. After a restart of the master a server that has not reported yet counts as SUSPECT until it does, or until it
+should have, and the time until it is OUT starts again. A disk that takes no writes makes a server OUT after the same
+time, though it still reports.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from dstore.core.errors import AlreadyExists, InvalidRequest, LimitExceeded, NotFound, NotReady
-from dstore.core.groups import Capacity, Replica, ServerIdentity, ServerLabels, ServerPhase
-from dstore.core.ids import BootId, ClusterId, ServerId, parse_uuid
-from dstore.core.limits import SERVER_DOWN_AFTER_S, SERVER_NAME_SIZE_MAX, SERVER_SUSPECT_AFTER_S, SERVERS_MAX
+from dstore.core.errors import AlreadyExists, LimitExceeded, NotFound, NotReady
+from dstore.core.groups import Capacity, Duty, ServerIdentity, ServerPhase
+from dstore.core.ids import ServerId
+from dstore.core.limits import PROBE_SLOW_S, SERVER_DOWN_AFTER_S, SERVER_SUSPECT_AFTER_S, SERVERS_MAX
 from dstore.core.upkeep import Heartbeat
 from dstore.master.placement import ServerView
-from dstore.master.store.base import Transaction
+from dstore.master.server_rows import ServerRecord
+from dstore.master.views import PlannedServer
 
-_NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{SERVER_NAME_SIZE_MAX}}}")
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253}):([0-9]{1,5})")
-_LABEL_SIZE_MAX = 255
 _UNKNOWN_CAPACITY = Capacity(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerRecord:
-    """A chunkserver that has joined, as it is stored."""
-
-    server_id: ServerId
-    name: str
-    boot_id: BootId
-    address: str
-    http_address: str
-    labels: ServerLabels
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +34,7 @@ class ServerState:
         age_s: since the last beat; None when there was none since the start.
         heartbeat: the last one of the present run of its process.
         counted_after_s: what the heartbeat reports was counted after this moment; None when that is not known.
+        useless_s: for how long it could not be counted on: since its last beat, or since its disk takes no writes.
     """
 
     record: ServerRecord
@@ -54,6 +42,7 @@ class ServerState:
     age_s: float | None
     heartbeat: Heartbeat | None
     counted_after_s: float | None = None
+    useless_s: float = 0.0
 
     @property
     def capacity(self) -> Capacity:
@@ -61,14 +50,32 @@ class ServerState:
         return self.heartbeat.capacity if self.heartbeat is not None else _UNKNOWN_CAPACITY
 
     @property
-    def view(self) -> ServerView:
-        """What placement needs of it."""
-        return ServerView(self.record.server_id, self.record.labels, self.phase, self.capacity)
+    def suspicion(self) -> str:
+        """Why its disk takes no writes; empty when it is good."""
+        return self.heartbeat.suspicion if self.heartbeat is not None else ""
 
     @property
-    def replica(self) -> Replica:
-        """What clients need of it."""
-        return Replica(self.record.server_id, self.record.name, self.record.address, self.phase)
+    def is_heard(self) -> bool:
+        """Whether its beats arrive, however good its disk is."""
+        return self.age_s is not None and self.age_s < SERVER_SUSPECT_AFTER_S
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it may be asked for chunks: it is there, or was a moment ago."""
+        return self.phase in (ServerPhase.UP, ServerPhase.SUSPECT) or (
+            self.phase is ServerPhase.OUT and self.is_heard and self.heartbeat is not None
+        )
+
+    @property
+    def view(self) -> ServerView:
+        """What placement needs of it."""
+        return ServerView(self.record.server_id, self.record.labels, self.phase, self.capacity, self.record.duty)
+
+    @property
+    def planned(self) -> PlannedServer:
+        """What the planners of upkeep need of it."""
+        record = self.record
+        return PlannedServer(record.server_id, record.name, record.labels, self.phase, record.duty, self.capacity)
 
 
 @dataclass(slots=True)
@@ -77,6 +84,7 @@ class _Live:
     seen_s: float | None = None
     heartbeat: Heartbeat | None = None
     counted_after_s: float | None = None
+    suspicious_since_s: float | None = None
 
 
 def phase_of(age_s: float, *, reported: bool) -> ServerPhase:
@@ -86,6 +94,12 @@ def phase_of(age_s: float, *, reported: bool) -> ServerPhase:
     if age_s >= SERVER_SUSPECT_AFTER_S or not reported:
         return ServerPhase.SUSPECT
     return ServerPhase.UP
+
+
+def is_disk_suspect(heartbeat: Heartbeat) -> bool:
+    """Whether a report says that the disk is slow, stuck, or takes no writes."""
+    probe = heartbeat.probe
+    return bool(heartbeat.suspicion) or max(probe.latency_s, probe.pending_s) >= PROBE_SLOW_S
 
 
 class Membership:
@@ -104,6 +118,11 @@ class Membership:
         live = self._servers.get(server_id)
         return None if live is None else self._state(live, now_s)
 
+    def address(self, server_id: ServerId) -> str | None:
+        """Return where a server is reached; None for one that is not known."""
+        live = self._servers.get(server_id)
+        return None if live is None else live.record.address
+
     def check_admission(self, identity: ServerIdentity, now_s: float) -> None:
         """Refuse a second process on a disk whose first one is up.
 
@@ -121,7 +140,8 @@ class Membership:
             )
         if (
             known is not None
-            and known.phase is ServerPhase.UP
+            and known.is_heard
+            and known.heartbeat is not None
             and known.record.boot_id != identity.boot_id
             and known.record.address != identity.address
         ):
@@ -138,10 +158,22 @@ class Membership:
         What another run of its process reported says nothing about this one: its disk may be another.
         """
         known = self._servers.get(record.server_id)
+        if known is not None and known.record.incarnation > record.incarnation:
+            return
         if known is not None and known.record.boot_id == record.boot_id:
             self._servers[record.server_id] = replace(known, record=record, seen_s=now_s)
         else:
             self._servers[record.server_id] = _Live(record, now_s)
+
+    def changed(self, record: ServerRecord) -> None:
+        """Take note of a row that was changed, for the run of the process that it is about."""
+        known = self._servers.get(record.server_id)
+        if known is not None and known.record.incarnation == record.incarnation:
+            known.record = record
+
+    def removed(self, server_id: ServerId) -> None:
+        """Forget a server whose row was deleted."""
+        self._servers.pop(server_id, None)
 
     def heard(self, heartbeat: Heartbeat, now_s: float) -> None:
         """Take note of a heartbeat.
@@ -157,9 +189,10 @@ class Membership:
                 reason="SERVER_UNKNOWN",
                 metadata={"server_id": heartbeat.server_id[:64]},
             )
-        if live.record.boot_id != heartbeat.boot_id:
+        record = live.record
+        if record.boot_id != heartbeat.boot_id or heartbeat.incarnation not in (0, record.incarnation):
             raise NotReady(
-                f"Another process registered the disk of {live.record.name} after this one; stop this process.",
+                f"Another process registered the disk of {record.name} after this one; stop this process.",
                 reason="SERVER_REPLACED",
                 metadata={"server_id": heartbeat.server_id},
             )
@@ -167,103 +200,30 @@ class Membership:
         live.counted_after_s = live.seen_s
         live.seen_s = now_s
         live.heartbeat = heartbeat
+        if not heartbeat.suspicion:
+            live.suspicious_since_s = None
+        elif live.suspicious_since_s is None:
+            live.suspicious_since_s = now_s
 
     def _state(self, live: _Live, now_s: float) -> ServerState:
-        if live.seen_s is None:
-            phase = phase_of(now_s - self._started_s, reported=False)
-            return ServerState(live.record, phase, None, live.heartbeat)
-        age_s = max(0.0, now_s - live.seen_s)
-        phase = phase_of(age_s, reported=live.heartbeat is not None)
-        return ServerState(live.record, phase, age_s, live.heartbeat, live.counted_after_s)
+        age_s = None if live.seen_s is None else max(0.0, now_s - live.seen_s)
+        away_s = now_s - self._started_s if age_s is None else age_s
+        phase = phase_of(away_s, reported=live.heartbeat is not None)
+        useless_s = away_s
+        if live.suspicious_since_s is not None:
+            useless_s = max(away_s, now_s - live.suspicious_since_s)
+        if phase is ServerPhase.UP and live.heartbeat is not None and is_disk_suspect(live.heartbeat):
+            phase = ServerPhase.SUSPECT
+        if live.record.is_out:
+            phase = ServerPhase.OUT
+        return ServerState(live.record, phase, age_s, live.heartbeat, live.counted_after_s, useless_s)
 
 
-def check_identity(identity: ServerIdentity, cluster_id: ClusterId) -> None:
-    """Refuse an identity that is malformed or of another cluster.
-
-    Raises:
-        InvalidRequest: reason ``SERVER_IDENTITY_INVALID``.
-        NotReady: reason ``WRONG_CLUSTER``.
-    """
-    try:
-        parse_uuid(identity.server_id, what="server id")
-        parse_uuid(identity.boot_id, what="boot id")
-        if identity.cluster_id is not None:
-            parse_uuid(identity.cluster_id, what="cluster id")
-    except InvalidRequest as error:
-        raise _identity_invalid(error.message) from error
-    if _NAME.fullmatch(identity.name) is None:
-        raise _identity_invalid(
-            f"The name {identity.name[:80]!r} is not 1 to {SERVER_NAME_SIZE_MAX} letters, digits, '-', '_' and '.'."
-        )
-    for what, address in (("address", identity.address), ("HTTP address", identity.http_address)):
-        match = _ADDRESS.fullmatch(address)
-        if (match is None or not 0 < int(match[2]) < 1 << 16) and (address or what == "address"):
-            raise _identity_invalid(f"The {what} {address[:80]!r} is not host:port.")
-    for what, label in (("host", identity.labels.host), ("rack", identity.labels.rack), ("version", identity.version)):
-        if len(label) > _LABEL_SIZE_MAX or not label.isprintable():
-            raise _identity_invalid(f"The {what} {label[:80]!r} is longer than {_LABEL_SIZE_MAX} or not printable.")
-    if identity.cluster_id is not None and identity.cluster_id != cluster_id:
-        raise NotReady(
-            f"The disk of {identity.name} belongs to cluster {identity.cluster_id}, this is {cluster_id}; start it "
-            "with the master of its own cluster, or with an empty directory.",
-            reason="WRONG_CLUSTER",
-            metadata={"disk_cluster_id": identity.cluster_id, "cluster_id": cluster_id},
-        )
-
-
-def store_server(tx: Transaction, identity: ServerIdentity, now_ns: int) -> ServerRecord:
-    """Store a server that joins or comes back.
-
-    Raises:
-        AlreadyExists: reason ``SERVER_NAME_TAKEN``.
-    """
-    taken = tx.execute(
-        "SELECT server_id FROM servers WHERE name = ? AND server_id <> ?", (identity.name, identity.server_id)
+def goes_out(state: ServerState, out_after_s: float) -> bool:
+    """Whether the groups of a server should get other members: it was useless for too long, unexpectedly."""
+    return (
+        not state.record.is_out
+        and state.record.duty is not Duty.MAINTENANCE
+        and (state.phase is ServerPhase.DOWN or bool(state.suspicion))
+        and state.useless_s >= out_after_s
     )
-    if taken:
-        raise AlreadyExists(
-            f"The name {identity.name} belongs to another disk ({taken[0][0]}); choose another name.",
-            reason="SERVER_NAME_TAKEN",
-            metadata={"name": identity.name, "server_id": taken[0][0]},
-        )
-    tx.execute(
-        "INSERT INTO servers (server_id, name, boot_id, address, http_address, host, rack, version, joined_ns, "
-        "incarnation, duty, is_out, maintenance_until_s, missing_chunk_count) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'active', 0, 0, 0) "
-        "ON CONFLICT (server_id) DO UPDATE SET name = excluded.name, boot_id = excluded.boot_id, "
-        "address = excluded.address, http_address = excluded.http_address, host = excluded.host, "
-        "rack = excluded.rack, version = excluded.version, incarnation = servers.incarnation + 1",
-        (
-            identity.server_id,
-            identity.name,
-            identity.boot_id,
-            identity.address,
-            identity.http_address,
-            identity.labels.host,
-            identity.labels.rack,
-            identity.version,
-            now_ns,
-        ),
-    )
-    return ServerRecord(
-        server_id=identity.server_id,
-        name=identity.name,
-        boot_id=identity.boot_id,
-        address=identity.address,
-        http_address=identity.http_address,
-        labels=identity.labels,
-        version=identity.version,
-    )
-
-
-def load_servers(tx: Transaction) -> tuple[ServerRecord, ...]:
-    """Return all servers that have joined."""
-    rows = tx.execute("SELECT server_id, name, boot_id, address, http_address, host, rack, version FROM servers")
-    return tuple(
-        ServerRecord(server_id, name, boot_id, address, http_address, ServerLabels(host, rack), version)
-        for server_id, name, boot_id, address, http_address, host, rack, version in rows
-    )
-
-
-def _identity_invalid(why: str) -> InvalidRequest:
-    return InvalidRequest(f"{why} Correct the chunkserver's settings.", reason="SERVER_IDENTITY_INVALID")

@@ -134,7 +134,7 @@ class _Decision:
         is_repair = is_repair or bool(self._remove)
         if not (self._add or self._leave or self._remove or self._return):
             return None
-        drains = any(self._scene.servers[mover].duty is Duty.DRAINING for mover in self._movers)
+        drains = any(not self._is_active(mover) for mover in self._triage.movers)
         return MemberChange(
             self._group.group_id,
             self._group.epoch,

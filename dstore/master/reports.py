@@ -9,8 +9,8 @@ from dstore.core.limits import (
     TRASH_DELAY_DEFAULT_S,
 )
 from dstore.core.upkeep import Heartbeat, Orders, Registration, Standing, UpkeepSettings
-from dstore.master import membership as members
-from dstore.master import status
+from dstore.master import server_rows, status
+from dstore.master.identity import check_identity
 from dstore.master.orders import assignments_digest, assignments_of
 from dstore.master.shared import Shared
 
@@ -24,10 +24,10 @@ class ClusterService:
     async def register(self, identity: ServerIdentity) -> Registration:
         """Let a chunkserver join or come back."""
         shared = self._shared
-        members.check_identity(identity, shared.cluster.cluster_id)
+        check_identity(identity, shared.cluster.cluster_id)
         shared.membership.check_admission(identity, shared.clock.monotonic_s())
         now_ns = shared.clock.wall_ns()
-        record = await shared.store.write(lambda tx: members.store_server(tx, identity, now_ns))
+        record = await shared.store.write(lambda tx: server_rows.store_server(tx, identity, now_ns))
         # Read before it has joined: whatever is committed by now, its disk has to hold.
         facts = await shared.store.read(lambda tx: status.read_facts(tx, shared.allocator.groups, frozenset()))
         expected = status.expected_chunks(facts, shared.allocator.groups)
@@ -36,7 +36,7 @@ class ClusterService:
         return Registration(
             cluster_id=shared.cluster.cluster_id,
             heartbeat_interval_s=HEARTBEAT_INTERVAL_S,
-            incarnation=1,
+            incarnation=record.incarnation,
             orders=self._orders(identity.server_id, b""),
         )
 

@@ -1,11 +1,25 @@
-"""Mutations take effect once: the answer is stored with the effect, in one transaction (Invariant 4)."""
+"""Mutations take effect once: the answer is stored with the effect, in one transaction (Invariant 4).
+
+A refusal is an answer too. Copies of a call may arrive late, after others were refused: were they carried out then, a
+client that was told "there is none" or "it exists" would find its call done all the same.
+"""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dstore.core.errors import InvalidRequest
+from dstore.core.errors import (
+    ALL_ERRORS,
+    CommitUnknown,
+    DeadlineExceeded,
+    DstoreError,
+    Internal,
+    InvalidRequest,
+    NotReady,
+    OutOfSpace,
+    Unavailable,
+)
 from dstore.core.ids import RequestId
 from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
 from dstore.master import codec, counters
@@ -15,6 +29,11 @@ T = TypeVar("T")
 
 #: Answers that are forgotten by one transaction.
 _FORGET_MAX = 10_000
+#: What passes by itself is no answer: the same call is repeated until it gets one.
+_PASSING = (Unavailable, DeadlineExceeded, CommitUnknown, NotReady, OutOfSpace, Internal)
+#: No JSON text starts with it, so a stored refusal is told from a stored result.
+_REFUSAL_MARK = "!"
+_KINDS = {kind.__name__: kind for kind in ALL_ERRORS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +60,26 @@ def describe(request_id: RequestId, method: str, *content: object) -> Request:
     return Request(request_id, method, hashlib.sha256(repr((method, content)).encode(errors="replace")).digest())
 
 
-def once(tx: Transaction, request: Request, kind: type[T], fn: Callable[[], T]) -> T:
-    """Return the stored answer of ``request``, or else run ``fn`` and store what it returns.
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """An error as it is stored."""
 
-    An error of ``fn`` undoes the transaction and is not stored: the call may be tried again under the same
-    id.
+    kind: str
+    message: str
+    reason: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def once(tx: Transaction, request: Request, kind: type[T], fn: Callable[[], T]) -> T | DstoreError:
+    """Return the stored answer of ``request``, or else run ``fn`` and store what it returns, or how it refuses.
+
+    A refusal is returned, not raised, so that it is stored while what ``fn`` did before it is undone. An error that
+    passes by itself is raised and leaves nothing: the call may be tried again under the same id.
 
     Raises:
         InvalidRequest: reason ``REQUEST_ID_REUSED``, when the id came with other content before.
+        DstoreError: what ``fn`` raised, when it passes.
     """
     stored = tx.execute(
         "SELECT method, fingerprint, response FROM requests WHERE request_id = ?", (request.request_id,)
@@ -62,14 +93,43 @@ def once(tx: Transaction, request: Request, kind: type[T], fn: Callable[[], T]) 
                 reason="REQUEST_ID_REUSED",
                 metadata={"request_id": request.request_id, "method": method},
             )
-        return codec.decode(kind, response)
-    result = fn()
+        return _decode(kind, response)
+    answer = _attempt(tx, fn)
     tx.execute(
         "INSERT INTO requests (request_id, method, fingerprint, response, stored_running_s) "
         "SELECT ?, ?, ?, ?, value FROM counters WHERE name = 'running_s'",
-        (request.request_id, request.method, request.fingerprint, codec.encode(result)),
+        (request.request_id, request.method, request.fingerprint, _encode(answer)),
     )
+    return answer
+
+
+def _attempt(tx: Transaction, fn: Callable[[], T]) -> T | DstoreError:
+    tx.execute("SAVEPOINT attempt")
+    try:
+        result = fn()
+    except DstoreError as refusal:
+        if isinstance(refusal, _PASSING):
+            raise
+        tx.execute("ROLLBACK TO SAVEPOINT attempt")
+        tx.execute("RELEASE SAVEPOINT attempt")
+        return refusal
+    tx.execute("RELEASE SAVEPOINT attempt")
     return result
+
+
+def _encode(answer: object) -> str:
+    if not isinstance(answer, DstoreError):
+        return codec.encode(answer)
+    names, values = tuple(answer.metadata), tuple(answer.metadata.values())
+    return _REFUSAL_MARK + codec.encode(_Refusal(type(answer).__name__, answer.message, answer.reason, names, values))
+
+
+def _decode(kind: type[T], response: str) -> T | DstoreError:
+    if not response.startswith(_REFUSAL_MARK):
+        return codec.decode(kind, response)
+    refusal = codec.decode(_Refusal, response.removeprefix(_REFUSAL_MARK))
+    metadata = dict(zip(refusal.names, refusal.values, strict=True))
+    return _KINDS[refusal.kind](refusal.message, reason=refusal.reason, metadata=metadata)
 
 
 def forget(tx: Transaction) -> None:

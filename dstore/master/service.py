@@ -242,7 +242,10 @@ class NamespaceService:
         return ChunkPage(records, self._allocator.describe(group_ids))
 
     async def _once(self, request: Request, kind: type[T], fn: Callable[[Transaction], T]) -> T:
-        return await self._store.write(lambda tx: requests.once(tx, request, kind, lambda: fn(tx)))
+        answer = await self._store.write(lambda tx: requests.once(tx, request, kind, lambda: fn(tx)))
+        if isinstance(answer, DstoreError):
+            raise answer
+        return answer
 
     def _try_renew(self, intent_id: IntentId) -> DstoreError | None:
         """Return the refusal instead of raising it: a repeated request must find its answer first."""

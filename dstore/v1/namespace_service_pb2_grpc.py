@@ -32,8 +32,9 @@ class NamespaceServiceStub(object):
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
     INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
-    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
-    or not at all; the same call with the same id resolves it.
+    A refusal is an answer as well: under the same id the call is refused again, whatever has changed since. Only a call
+    that ended with UNAVAILABLE, RESOURCE_EXHAUSTED for lack of room, or no answer may be tried again under its id.
+    UNKNOWN / COMMIT_UNKNOWN means that it took effect once or not at all; the same call with the same id resolves it.
 
     Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
     RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.
@@ -143,8 +144,9 @@ class NamespaceServiceServicer(object):
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
     INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
-    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
-    or not at all; the same call with the same id resolves it.
+    A refusal is an answer as well: under the same id the call is refused again, whatever has changed since. Only a call
+    that ended with UNAVAILABLE, RESOURCE_EXHAUSTED for lack of room, or no answer may be tried again under its id.
+    UNKNOWN / COMMIT_UNKNOWN means that it took effect once or not at all; the same call with the same id resolves it.
 
     Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
     RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.
@@ -472,8 +474,9 @@ class NamespaceService(object):
     `request_id` chosen by the client (at most 64 bytes; a uuid): a repeated call with the same id and the same content
     returns the first answer and changes nothing, for at least 24 hours; the same id with other content is
     INVALID_ARGUMENT / REQUEST_ID_REUSED, and one that is empty or too long is INVALID_ARGUMENT / REQUEST_ID_INVALID.
-    A mutation that failed may be tried again under the same id. UNKNOWN / COMMIT_UNKNOWN means that it took effect once
-    or not at all; the same call with the same id resolves it.
+    A refusal is an answer as well: under the same id the call is refused again, whatever has changed since. Only a call
+    that ended with UNAVAILABLE, RESOURCE_EXHAUSTED for lack of room, or no answer may be tried again under its id.
+    UNKNOWN / COMMIT_UNKNOWN means that it took effect once or not at all; the same call with the same id resolves it.
 
     Every RPC may answer UNAVAILABLE / STORE_FAILED, when the master's disk failed, and every mutation
     RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL, when too many wait: back off and retry.

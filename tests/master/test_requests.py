@@ -140,11 +140,35 @@ async def test_the_longest_request_id_is_fine(cluster: MasterHarness, request_id
     assert await call(RequestId(request_id)) == await call(RequestId(request_id))
 
 
-async def test_a_failure_is_not_remembered(cluster: MasterHarness) -> None:
-    with pytest.raises(errors.NotFound):
+async def test_a_refusal_is_an_answer_too(cluster: MasterHarness) -> None:
+    # A copy of the call that was late on its way must not remove what others made since.
+    with pytest.raises(errors.NotFound) as first:
         await cluster.namespace.remove("/later", recursive=False, request_id=RequestId("the-id"))
     await cluster.write("/later")
-    await cluster.namespace.remove("/later", recursive=False, request_id=RequestId("the-id"))
+    before = await snapshot(cluster)
+    with pytest.raises(errors.NotFound) as second:
+        await cluster.namespace.remove("/later", recursive=False, request_id=RequestId("the-id"))
+    assert repr(second.value) == repr(first.value) and second.value.metadata == first.value.metadata
+    assert await snapshot(cluster) == before
+
+
+async def test_what_a_refused_call_had_begun_is_undone(cluster: MasterHarness) -> None:
+    await cluster.write("/file")
+    before = (await snapshot(cluster))[:-1]
+    with pytest.raises(errors.NotADirectory):
+        await cluster.namespace.make_directory(
+            "/file/below/it", parents=True, exist_ok=True, request_id=RequestId("the-id")
+        )
+    assert (await snapshot(cluster))[:-1] == before
+
+
+async def test_what_passes_by_itself_is_not_remembered(cluster: MasterHarness) -> None:
+    await cluster.stop(1, 2, 3)
+    call, _ = await prepare(cluster, "begin")
+    with pytest.raises(errors.Unavailable):
+        await call(RequestId("the-id"))
+    await cluster.beat(1, 2, 3)
+    await call(RequestId("the-id"))
 
 
 async def test_answers_are_kept_for_their_retention_and_then_forgotten(cluster: MasterHarness) -> None:

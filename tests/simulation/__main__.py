@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from simulation.mutations import MUTATIONS
 from simulation.run import Outcome, run_seed
 
 #: Python's hashes of texts must be the same in every run, or sets have another order.
@@ -23,13 +24,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="the first seed; by default one that is new")
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at once")
+    parser.add_argument("--mutation", choices=tuple(MUTATIONS), help="a defect to put into the code first")
+    parser.add_argument("--stop", action="store_true", help="stop at the first failure")
     parser.add_argument("--verbose", action="store_true", help="show the last events of every run")
     arguments = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
         os.execve(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]], _environment())
     first = int(time.time()) % 1_000_000_000 if arguments.seed is None else arguments.seed
     seeds = range(first, first + arguments.seeds)
-    return _report(seeds, _run_all(seeds, arguments.processes), verbose=arguments.verbose)
+    if arguments.mutation:
+        MUTATIONS[arguments.mutation].apply()
+    outcomes = _run_all(seeds, arguments.processes)
+    return _report(seeds, outcomes, verbose=arguments.verbose, stop=arguments.stop)
 
 
 def _environment() -> dict[str, str]:
@@ -41,11 +47,14 @@ def _run_all(seeds: range, processes: int) -> Iterator[Outcome]:
         yield from map(run_seed, seeds)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("fork"), max_tasks_per_child=None) as pool:
-        for future in as_completed([pool.submit(run_seed, seed) for seed in seeds]):
-            yield future.result()
+        try:
+            for future in as_completed([pool.submit(run_seed, seed) for seed in seeds]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool) -> int:
+def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool, stop: bool) -> int:
     started_s = time.monotonic()
     failed: list[int] = []
     faults: Counter[str] = Counter()
@@ -72,8 +81,10 @@ def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool) -> int:
         elif done % 100 == 0:
             print(f"{done} of {len(seeds)} seeds, {len(failed)} failed, {time.monotonic() - started_s:.0f} s")
         sys.stdout.flush()
+        if failed and stop:
+            break
     print(
-        f"{len(seeds)} seeds in {time.monotonic() - started_s:.0f} s: {totals['operations']} operations, "
+        f"{done} seeds in {time.monotonic() - started_s:.0f} s: {totals['operations']} operations, "
         f"{totals['acknowledged']} chunks acknowledged, {sum(faults.values())} faults in "
         f"{totals['virtual_s'] / 3600:.1f} simulated hours; {totals['undecided']} histories undecided"
     )

@@ -1,0 +1,77 @@
+"""Defects that are put into the code on purpose, to see that the simulation finds them.
+
+Each replaces a few words in the source of one function. When that source changes, the replacement fails loudly, and the
+mutation must be written anew.
+"""
+
+import importlib
+import inspect
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One defect.
+
+    Attributes:
+        place: module, and name of a function or ``Class.method`` in it.
+        sound, broken: the words that are replaced, and by what.
+        invariant: whose violation is to be reported.
+    """
+
+    place: tuple[str, str]
+    sound: str
+    broken: str
+    invariant: int
+
+    def apply(self) -> None:
+        """Put the defect into this process, for good."""
+        module = importlib.import_module(self.place[0])
+        *holders, name = self.place[1].split(".")
+        holder: Any = module
+        for each in holders:
+            holder = getattr(holder, each)
+        source = textwrap.dedent(inspect.getsource(inspect.unwrap(getattr(holder, name))))
+        assert source.count(self.sound) == 1, f"{'.'.join(self.place)} no longer says {self.sound!r} once"
+        scope: dict[str, Any] = {}
+        exec(compile(source.replace(self.sound, self.broken), module.__file__ or "", "exec"), vars(module), scope)
+        setattr(holder, name, scope[name])
+
+
+MUTATIONS = {
+    "no fsync of chunk files": Mutation(
+        ("dstore.chunkserver.localwriter", "LocalWriter._make_durable"),
+        "await self._file.sync()",
+        "pass",
+        1,
+    ),
+    "no fsync of directories": Mutation(
+        ("dstore.chunkserver.localwriter", "LocalWriter._give_name"),
+        "await disk.sync_directory(paths.chunk_directory(self._header.chunk_id))",
+        "pass",
+        1,
+    ),
+    "acknowledged before the tail answered": Mutation(
+        ("dstore.chunkserver.relay", "RelayWriter.finish"),
+        "await asyncio.wait((own, self._pump), return_when=asyncio.FIRST_EXCEPTION)",
+        "await own\n"
+        "        from dstore.core.chunks import Durability, ReplicaAck\n"
+        "        early = tuple(ReplicaAck(each.server_id, Durability.SYNCED) for each in self._chain)\n"
+        "        return WriteResult((*own.result().replicas, *early))",
+        1,
+    ),
+    "mutations repeated under the same request id take effect again": Mutation(
+        ("dstore.master.requests", "once"),
+        "if stored:",
+        "if False:",
+        4,
+    ),
+    "epochs are not compared": Mutation(
+        ("dstore.chunkserver.epochs", "GroupEpochs.check"),
+        "if epoch < known:",
+        "if False:",
+        7,
+    ),
+}
