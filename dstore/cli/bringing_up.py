@@ -19,6 +19,7 @@ from dstore.cli.output import Output
 from dstore.cli.quantities import format_duration
 from dstore.cli.target import Target
 from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
+from dstore.core.durations import parse_duration
 from dstore.core.errors import AlreadyExists, InvalidRequest
 from dstore.core.sizes import format_size, parse_size
 from dstore.core.status import ClusterStatus, Health
@@ -47,13 +48,20 @@ class UpResult:
     replicas: int
     min_replicas: int
     chunk_size_bytes: int
+    retention_s: int
     free_bytes: int
     duration_s: float
     servers: tuple[Step, ...]
 
 
 def up(
-    target: Target, directory: Path | None, *, chunkservers: int | None, port: int | None, chunk_size: str | None
+    target: Target,
+    directory: Path | None,
+    *,
+    chunkservers: int | None,
+    port: int | None,
+    chunk_size: str | None,
+    retention: str | None = None,
 ) -> int:
     """Start what is missing of a cluster on this machine, and make the profile that later commands use."""
     check_server_extra()
@@ -66,6 +74,7 @@ def up(
         chunkservers=chunkservers,
         port=port,
         chunk_size_bytes=None if chunk_size is None else parse_size(chunk_size),
+        retention_s=None if retention is None else parse_duration(retention),
     )
     known = _known_profile(profile)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -205,6 +214,7 @@ def _result(
         replicas=cluster.replicas,
         min_replicas=cluster.min_replicas,
         chunk_size_bytes=cluster.chunk_size_bytes,
+        retention_s=cluster.retention_s,
         free_bytes=shutil.disk_usage(request.directory).free,
         duration_s=duration_s,
         servers=steps,

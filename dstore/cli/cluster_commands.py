@@ -33,6 +33,9 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         help="the master's; chunkserver i has P+i, side ports are 100 higher; 7070 for a new cluster",
     )
     parser.add_argument("--chunk-size", metavar="SIZE", help="16MiB for a new cluster")
+    parser.add_argument(
+        "--retention", metavar="TIME", help="how long what was removed can be restored; 24h for a new cluster"
+    )
     add_directory_option(parser)
     add_profile_option(parser)
     add_key_option(parser)
@@ -95,6 +98,7 @@ def _up(given: argparse.Namespace) -> int:
         chunkservers=given.chunkservers,
         port=given.port,
         chunk_size=given.chunk_size,
+        retention=given.retention,
     )
 
 

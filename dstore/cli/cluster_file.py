@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dstore.core.errors import Corrupt
+from dstore.core.limits import RETENTION_DEFAULT_S
 
 FILE_NAME = "cluster.json"
 FORMAT = 1
@@ -51,6 +52,7 @@ class LocalCluster:
     min_replicas: int
     chunk_size_bytes: int
     processes: tuple[LocalProcess, ...]
+    retention_s: int = RETENTION_DEFAULT_S
 
     @property
     def master(self) -> LocalProcess:
@@ -88,7 +90,9 @@ def decode(text: str, *, path: str) -> LocalCluster:
             raise ValueError("the processes are not a master and chunkservers")
         if not isinstance(cluster.endpoint, str) or not isinstance(cluster.profile, str):
             raise TypeError("endpoint and profile are text")
-        _check_numbers(cluster.port, cluster.replicas, cluster.min_replicas, cluster.chunk_size_bytes)
+        _check_numbers(
+            cluster.port, cluster.replicas, cluster.min_replicas, cluster.chunk_size_bytes, cluster.retention_s
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Corrupt(
             f"{path} does not describe a cluster ({error}). Restore the file; the data beside it is untouched.",

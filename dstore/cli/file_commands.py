@@ -1,12 +1,15 @@
 """The commands on files: their arguments. What does the work is imported when a command runs."""
 
 import argparse
+from collections.abc import Callable
 
 from dstore.cli.arguments import Parser, Run, add_cluster_options, add_command, add_key_option, target_of
 
+Add = Callable[..., Parser]
+
 
 def add_file_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add put, get, cat, ls, stat, mv, rm and mkdir."""
+    """Add put, get, cat, ls, stat, mv, rm, restore, trash and mkdir."""
 
     def add(name: str, run: Run, summary: str, description: str = "") -> Parser:
         parser = add_command(commands, name, run, summary, description)
@@ -14,6 +17,12 @@ def add_file_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         add_key_option(parser)
         return parser
 
+    _add_transfers(add)
+    _add_names(add)
+    _add_trash(add)
+
+
+def _add_transfers(add: Add) -> None:
     parser = add(
         "put",
         _put,
@@ -42,6 +51,8 @@ def add_file_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="in the cluster")
 
+
+def _add_names(add: Add) -> None:
     parser = add("ls", _list, "list a directory, or one file", "With --json: one object per line.")
     parser.add_argument("path", nargs="?", default="/", metavar="PATH", help="in the cluster; / unless given")
     parser.add_argument("-l", "--long", action="store_true", help="with kind, size, chunks and time")
@@ -53,13 +64,40 @@ def add_file_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("source", metavar="PATH", help="in the cluster")
     parser.add_argument("target", metavar="TARGET", help="the new path, or the directory to move it into")
 
-    parser = add("rm", _remove, "remove files and empty directories")
+    parser = add(
+        "rm",
+        _remove,
+        "remove files and empty directories",
+        "They can be restored for the time that the cluster keeps what was removed; see `dstore trash`.",
+    )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="in the cluster")
     parser.add_argument("-r", "--recursive", action="store_true", help="remove directories with what is in them")
 
     parser = add("mkdir", _make_directory, "make directories")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="in the cluster")
     parser.add_argument("-p", "--parents", action="store_true", help="make parents too; one that exists is fine")
+
+
+def _add_trash(add: Add) -> None:
+    parser = add(
+        "restore",
+        _restore,
+        "bring back what was removed or replaced",
+        "A directory comes back with all that was removed with it. What stops half-way, the same command finishes.",
+    )
+    parser.add_argument("path", metavar="PATH", help="where it was")
+    parser.add_argument("--to", metavar="TARGET", help="where it is to be, if not where it was; nothing may be there")
+    parser.add_argument("--version", type=int, metavar="N", help="of all that were there, as `dstore trash` shows it")
+
+    parser = add(
+        "trash",
+        _trash,
+        "list what can be restored, the last removed at the end",
+        "With --json: one object per line. What was removed in one step is one line.",
+    )
+    parser.add_argument(
+        "path", nargs="?", default="/", metavar="PATH", help="a directory or a file, that is or was; / unless given"
+    )
 
 
 def _put(given: argparse.Namespace) -> int:
@@ -102,6 +140,18 @@ def _remove(given: argparse.Namespace) -> int:
     from dstore.cli import names
 
     return names.remove(target_of(given), given.paths, recursive=given.recursive)
+
+
+def _restore(given: argparse.Namespace) -> int:
+    from dstore.cli import trash
+
+    return trash.restore(target_of(given), given.path, to=given.to, version=given.version)
+
+
+def _trash(given: argparse.Namespace) -> int:
+    from dstore.cli import trash
+
+    return trash.list_removed(target_of(given), given.path)
 
 
 def _make_directory(given: argparse.Namespace) -> int:

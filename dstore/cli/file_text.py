@@ -1,8 +1,9 @@
 """Files and directories as text: pure functions of what the master says."""
 
-from dstore.cli.quantities import count, format_time
+from dstore.cli.quantities import count, format_duration, format_time
 from dstore.core.files import FileInfo
 from dstore.core.groups import ServerPhase
+from dstore.core.removed import RemovedFile
 from dstore.core.sizes import format_size
 from dstore.core.status import ChunkDescription, FileDescription
 from dstore.core.text import printable
@@ -19,6 +20,15 @@ def entry_line(info: FileInfo, name: str, *, long: bool) -> str:
     size = "-" if info.is_directory else format_size(info.size_bytes)
     chunks = "-" if info.is_directory else count(info.chunk_count, "chunk")
     return f"{kind}  {size:>10}  {chunks:>12}  {format_time(info.modified_ns)}  {printable(name)}"
+
+
+def removed_line(entry: RemovedFile) -> str:
+    """Return the line of ``dstore trash`` for one entry, with columns as those of ``dstore ls -l``."""
+    kind = "d" if entry.is_directory else "-"
+    size = "-" if entry.is_directory else format_size(entry.size_bytes)
+    left = f"{format_duration(entry.expires_in_s)} left" if entry.expires_in_s else "ending now"
+    went = f"{entry.reason.value} {format_time(entry.removed_ns)}"
+    return f"{kind}  {size:>10}  {left:>12}  {went:<29}  version {entry.version:<8}  {printable(entry.path)}"
 
 
 def info_lines(info: FileInfo) -> list[str]:

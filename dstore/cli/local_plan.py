@@ -13,6 +13,8 @@ from dstore.core.limits import (
     CHUNK_SIZE_BYTES_MIN,
     MIN_REPLICAS_DEFAULT,
     REPLICAS_DEFAULT,
+    RETENTION_DEFAULT_S,
+    RETENTION_MAX_S,
     SEGMENT_SIZE_BYTES,
 )
 
@@ -28,6 +30,7 @@ class UpRequest:
     chunkservers: int | None = None
     port: int | None = None
     chunk_size_bytes: int | None = None
+    retention_s: int | None = None
 
 
 def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Collection[str]) -> LocalCluster:
@@ -42,6 +45,12 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
     """
     if request.chunk_size_bytes is not None:
         _check_chunk_size(request.chunk_size_bytes)
+    if request.retention_s is not None and not 0 <= request.retention_s <= RETENTION_MAX_S:
+        raise InvalidRequest(
+            f"Nothing can be retained for {request.retention_s} s; --retention takes 0 to {RETENTION_MAX_S} s, such as "
+            "24h or 7d.",
+            reason="RETENTION_INVALID",
+        )
     if existing is None:
         return _new_cluster(request)
     if existing.profile != request.profile:
@@ -50,6 +59,13 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
             f"--profile {existing.profile}, or make another one with another --dir and --port.",
             reason="CLUSTER_OF_OTHER_PROFILE",
             metadata={"directory": str(request.directory), "profile": existing.profile},
+        )
+    if request.retention_s not in (None, existing.retention_s):
+        raise Conflict(
+            f"The cluster in {request.directory} was made to retain what is removed for {existing.retention_s} s, and "
+            "stays so. Leave out --retention, or make another cluster with another --dir and --port.",
+            reason="RETENTION_FIXED",
+            metadata={"directory": str(request.directory), "retention_s": str(existing.retention_s)},
         )
     number = len(existing.chunkservers) if request.chunkservers is None else request.chunkservers
     if number < len(existing.chunkservers):
@@ -121,6 +137,7 @@ def _new_cluster(request: UpRequest) -> LocalCluster:
         min_replicas=min(MIN_REPLICAS_DEFAULT, number),
         chunk_size_bytes=request.chunk_size_bytes or CHUNK_SIZE_BYTES_DEFAULT,
         processes=(),
+        retention_s=RETENTION_DEFAULT_S if request.retention_s is None else request.retention_s,
     )
     return _place(cluster, request.directory, PORT_DEFAULT if request.port is None else request.port, number)
 

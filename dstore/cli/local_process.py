@@ -73,8 +73,9 @@ def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
     arguments += ["--listen", f"127.0.0.1:{process.port}", "--http-listen", f"127.0.0.1:{process.http_port}"]
     if process.role == "master":
         arguments += ["--replicas", str(cluster.replicas), "--min-replicas", str(cluster.min_replicas)]
+        arguments += ["--chunk-size", str(cluster.chunk_size_bytes), "--retention", f"{cluster.retention_s}s"]
         # All servers share this host, so only spreading over servers is possible.
-        return [*arguments, "--chunk-size", str(cluster.chunk_size_bytes), "--failure-domain", "server"]
+        return [*arguments, "--failure-domain", "server"]
     return [*arguments, "--master", cluster.endpoint, "--name", process.name]
 
 

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from dstore.cli.bringing_up import check_server_extra
+from dstore.core.durations import parse_duration
 from dstore.core.sizes import parse_size
 
 
@@ -16,6 +17,7 @@ def run_master(
     min_replicas: int,
     chunk_size: str,
     failure_domain: str,
+    retention: str,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -37,6 +39,7 @@ def run_master(
             chunk_size_bytes=parse_size(chunk_size),
             failure_domain=failure_domain,
             log_level=log_level,
+            retention_s=parse_duration(retention),
         )
     )
 

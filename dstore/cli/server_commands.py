@@ -26,6 +26,10 @@ def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="no two copies of a chunk share one (host)",
     )
 
+    parser.add_argument(
+        "--retention", default="24h", metavar="TIME", help="how long what was removed can be restored (24h)"
+    )
+
     group = add_group(commands, "chunkserver", "run a server that keeps chunks on one disk")
     parser = add_command(group, "run", _run_chunkserver, "serve chunks", _DESCRIPTION)
     _add_server_options(parser, "127.0.0.1:7071", "127.0.0.1:7171")
@@ -63,6 +67,7 @@ def _run_master(given: argparse.Namespace) -> int:
         min_replicas=given.min_replicas,
         chunk_size=given.chunk_size,
         failure_domain=given.failure_domain,
+        retention=given.retention,
         log_level=given.log_level,
     )
     return ExitCode.OK

@@ -11,8 +11,9 @@ from dstore.core.errors import Internal, InvalidRequest
 from dstore.core.files import ChunkPlacement, FileInfo, Policy
 from dstore.core.ids import ROOT_ID, FileId
 from dstore.core.interfaces import Admin, Namespace
-from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, REPLICAS_MAX
-from dstore.core.paths import split_path
+from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, LIST_PAGE_SIZE_DEFAULT, REPLICAS_MAX
+from dstore.core.paths import normalize_path, split_path
+from dstore.core.removed import RemovedFile
 from dstore.core.status import FileDescription
 
 
@@ -95,6 +96,41 @@ async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIt
         token = page.next_page_token
         if not token:
             return
+
+
+async def list_removed(namespace: Namespace, path: str, *, recursive: bool) -> AsyncIterator[tuple[RemovedFile, ...]]:
+    """Yield what can be restored at or below a path page by page, oldest removal first.
+
+    Raises:
+        Internal: reason ``ANSWER_INVALID``.
+        DstoreError: as ``Namespace.list_removed``.
+    """
+    prefix = path.removesuffix("/") + "/"
+    token, previous_txn = "", 0
+    while True:
+        page = await namespace.list_removed(
+            path, recursive=recursive, page_size=LIST_PAGE_SIZE_DEFAULT, page_token=token
+        )
+        if len(page.entries) > LIST_PAGE_SIZE_DEFAULT:
+            raise invalid_answer(f"{len(page.entries)} entries came in a page of up to {LIST_PAGE_SIZE_DEFAULT}")
+        for entry in page.entries:
+            # What is restored is named by this path.
+            if not _is_path(entry.path) or (entry.path != path and not entry.path.startswith(prefix)):
+                raise invalid_answer(f"{entry.path[:80]!r} is not in {path[:80]!r}")
+            if entry.removed_txn < previous_txn:
+                raise invalid_answer(f"what was removed from {path[:80]!r} is not in order")
+            previous_txn = entry.removed_txn
+        yield page.entries
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _is_path(path: str) -> bool:
+    try:
+        return normalize_path(path) == path
+    except InvalidRequest:
+        return False
 
 
 def _entry_name(prefix: str, info: FileInfo) -> str:

@@ -37,6 +37,20 @@ def check_mode(mode: str) -> None:
         )
 
 
+def check_version(version: int | None) -> Version:
+    """Return the version that is asked for; 0, which no version is, when none is.
+
+    Raises:
+        InvalidRequest: reason ``VERSION_INVALID``.
+    """
+    if version is not None and not 0 < version < 1 << 64:
+        raise InvalidRequest(
+            f"There is no version {version}; give one that a listing shows, or none for the newest.",
+            reason="VERSION_INVALID",
+        )
+    return Version(version or 0)
+
+
 def precondition_of(if_absent: bool, if_version: int | None) -> Precondition:
     """Return what the options of a write demand.
 

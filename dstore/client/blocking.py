@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from dstore.client.arguments import LocalPath, check_mode
 from dstore.client.blocking_files import READ_BUFFER_SIZE_BYTES, RawReadFile, WriteFile
-from dstore.client.client import AsyncClient, FileList
+from dstore.client.client import AsyncClient
 from dstore.client.loop_thread import LoopThread
 from dstore.client.session import Progress
+from dstore.client.walking import FileList
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
 from dstore.core.ids import RequestId, Version
+from dstore.core.removed import RemovedFile, RestoreResult
 from dstore.core.status import ClusterStatus, FileDescription
 
 if TYPE_CHECKING:
@@ -147,6 +149,16 @@ class Client:
     def remove(self, path: str, *, recursive: bool = False) -> RemoveResult:
         """Remove a file, an empty directory, or with ``recursive`` a whole tree in one step."""
         return self._run(self._client.remove(path, recursive=recursive))
+
+    def list_removed(self, path: str = "/", *, recursive: bool = True) -> Iterator[RemovedFile]:
+        """Iterate over what was removed or replaced and can be restored, oldest removal first."""
+        entries = self._loop_thread.iterate(self._client.list_removed(path, recursive=recursive))
+        # A path that never was is reported at once.
+        return itertools.chain(tuple(itertools.islice(entries, 1)), entries)
+
+    def restore(self, path: str, *, to: str | None = None, version: Version | int | None = None) -> RestoreResult:
+        """Bring back a removed or replaced file, or a removed directory with all that was removed with it."""
+        return self._run(self._client.restore(path, to=to, version=version))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop_thread.run(work)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakSet
 
 from dstore.client import answers
-from dstore.client.arguments import LocalPath, check_mode, check_range, precondition_of
+from dstore.client.arguments import LocalPath, check_mode, check_range, check_version, precondition_of
 from dstore.client.contact import Contact, Services
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view, collect
 from dstore.client.high_water import HighWaterMarks
@@ -15,7 +15,9 @@ from dstore.client.local_files import LocalSource, LocalTarget
 from dstore.client.opening import VerifiedFile, open_verified
 from dstore.client.reader import FileReader
 from dstore.client.renaming import rename
+from dstore.client.restoring import restore
 from dstore.client.session import Progress
+from dstore.client.walking import FileList, walk
 from dstore.client.writer import FileWriter
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, NotADirectory, NotFound
@@ -23,6 +25,7 @@ from dstore.core.files import ClusterInfo, FileInfo, Precondition, RemoveResult
 from dstore.core.ids import ClusterId, RequestId, Version
 from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT, READ_ATTEMPTS_MAX
 from dstore.core.paths import normalize_path
+from dstore.core.removed import RemovedFile, RestoreResult
 from dstore.core.status import ClusterStatus, FileDescription
 from dstore.crypto.keys import Keyring
 
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 T = TypeVar("T")
-#: Within the client, ``list`` is a verb.
-FileList = list[FileInfo]
-
 _DESCRIBE_PAGE_SIZE = 1_000
 
 
@@ -297,21 +297,8 @@ class AsyncClient:
 
         Directories that the caller removes from the list are not entered; ones that vanish meanwhile are left out.
         """
-        top = normalize_path(path)
-        pending = [top]
-        while pending:
-            current = pending.pop()
-            directories: FileList = []
-            files: FileList = []
-            try:
-                async for info in self.list(current):
-                    (directories if info.is_directory else files).append(info)
-            except (NotFound, NotADirectory):
-                if current == top:
-                    raise
-                continue
-            yield current, directories, files
-            pending += [info.path for info in reversed(directories)]
+        async for step in walk(self.list, normalize_path(path)):
+            yield step
 
     async def make_directory(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> FileInfo:
         """Make a directory; the options are those of ``pathlib.Path.mkdir``."""
@@ -332,6 +319,36 @@ class AsyncClient:
         return await (await self._contact.namespace()).remove(
             path, recursive=recursive, request_id=RequestId(self._random.uuid())
         )
+
+    async def list_removed(self, path: str = "/", *, recursive: bool = True) -> AsyncIterator[RemovedFile]:
+        """Yield what was removed or replaced and can be restored, oldest removal first.
+
+        Args:
+            path: a directory, or a file, that is or was.
+            recursive: also what was in directories below; a tree that was removed in one step is one entry then.
+        """
+        path = normalize_path(path)
+        async for entries in answers.list_removed(await self._contact.namespace(), path, recursive=recursive):
+            for entry in entries:
+                yield entry
+
+    async def restore(self, path: str, *, to: str | None = None, version: Version | int | None = None) -> RestoreResult:
+        """Bring back a removed or replaced file, or a removed directory with all that was removed with it.
+
+        What stops half-way is finished by calling it again.
+
+        Args:
+            to: where it is to be; where it was, unless given. Nothing may be there.
+            version: which of all that were there; the one that went last, unless given.
+
+        Raises:
+            NotFound: reason ``NOT_RESTORABLE`` or ``PARENT_REMOVED``.
+            AlreadyExists: reason ``FILE_EXISTS`` or ``STILL_LIVE``.
+            WrongKey, Corrupt: as ``get``; files of a tree that this is about stay removed, all others are back.
+        """
+        path = normalize_path(path)
+        target = path if to is None else normalize_path(to)
+        return await restore(await self._contact.session(), path, target, check_version(version))
 
     async def _begin(
         self,

@@ -34,7 +34,7 @@ async def rename(session: Session, source: str, target: str) -> FileInfo:
             refusal = rolled_back(target, ticket.version, seen)
             await asyncio.sleep(backoff.delay_s(attempt_index, session.random.uniform()))
             continue
-        sealed = b"" if ticket.source.is_directory else await _seal_again(session, source, target, ticket)
+        sealed = b"" if ticket.source.is_directory else seal_moved(session, source, target, ticket)
         try:
             info = await session.namespace.rename(
                 Rename(source, target, ticket.source.version, ticket.version, sealed),
@@ -66,8 +66,12 @@ async def _prepare(session: Session, source: str, target: str) -> RenameTicket:
     return ticket
 
 
-async def _seal_again(session: Session, source: str, target: str, ticket: RenameTicket) -> bytes:
-    """Return the manifest of the source, checked as for a read, sealed for the target."""
+def seal_moved(session: Session, source: str, target: str, ticket: RenameTicket) -> bytes:
+    """Return the manifest of the source, checked as for a read, sealed for the target.
+
+    Raises:
+        WrongKey, Corrupt: as ``open_verified``; reason ``TICKET_INVALID``, when the ticket is for something else.
+    """
     cluster_id = session.cluster.cluster_id
     name = source.rsplit("/", 1)[-1]
     dek = unwrap_dek(session.keyring, ticket.wrapped_keys, cluster_id, ticket.source.file_id, source)
@@ -80,10 +84,15 @@ async def _seal_again(session: Session, source: str, target: str, ticket: Rename
         or not is_parent_possible(target, ticket.target_parent_id)
         or ticket.version <= ticket.source.version
     ):
-        raise Corrupt(
-            f"The master prepared another rename than that of {source} to {target}; it is damaged or lying.",
-            reason="TICKET_INVALID",
-            metadata={"path": source},
-        )
+        raise ticket_invalid(source, target)
     moved = replace(manifest, version=ticket.version, parent_id=ticket.target_parent_id, name=ticket.target_name)
     return seal_manifest(dek, moved, session.random.token_bytes(NONCE_SIZE_BYTES))
+
+
+def ticket_invalid(source: str, target: str) -> Corrupt:
+    """Return the error for a ticket that is not the one that was asked for."""
+    return Corrupt(
+        f"The master prepared something else than to move {source} to {target}; it is damaged or lying.",
+        reason="TICKET_INVALID",
+        metadata={"path": source},
+    )

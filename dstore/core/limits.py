@@ -178,6 +178,10 @@ PLACEMENTS_AHEAD_MAX = 8
 COMMIT_ATTEMPTS_MAX = 32
 #: Renames are prepared again when somebody changed the source or the target meanwhile.
 RENAME_ATTEMPTS_MAX = 16
+#: As for renames.
+RESTORE_ATTEMPTS_MAX = 16
+#: Files of a tree that are restored at once: each is two calls to the master, which gathers them into few commits.
+RESTORES_IN_FLIGHT = 16
 #: A read starts again when the version that it reads is replaced and collected meanwhile.
 READ_ATTEMPTS_MAX = 4
 #: A sequential reader starts with the smaller window and doubles up to the larger one, so that reading a little

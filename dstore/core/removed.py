@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from dstore.core.files import FileKind, RenameTicket
+from dstore.core.files import FileInfo, FileKind, RenameTicket
 from dstore.core.ids import FileId, Version
 
 
@@ -85,3 +85,17 @@ class Restore:
     source_version: Version
     version: Version
     sealed_manifest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What a restore brought back.
+
+    Attributes:
+        info: what is at the target now.
+        files, directories: that came back, with the target itself.
+    """
+
+    info: FileInfo
+    files: int
+    directories: int

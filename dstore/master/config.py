@@ -5,7 +5,14 @@ from pathlib import Path
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import Policy
-from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, REPLICAS_MAX, SEGMENT_SIZE_BYTES
+from dstore.core.limits import (
+    CHUNK_SIZE_BYTES_MAX,
+    CHUNK_SIZE_BYTES_MIN,
+    REPLICAS_MAX,
+    RETENTION_DEFAULT_S,
+    RETENTION_MAX_S,
+    SEGMENT_SIZE_BYTES,
+)
 
 FAILURE_DOMAINS = ("server", "host", "rack")
 
@@ -17,8 +24,8 @@ class MasterConfig:
     Attributes:
         directory: of the metadata; made when it is not there.
         listen, http_listen: host and port of the services and of the side port; port 0 takes a free one.
-        replicas, min_replicas, chunk_size_bytes, failure_domain: the policy of a cluster that is created now; a
-            cluster that exists keeps its own.
+        replicas, min_replicas, chunk_size_bytes, failure_domain, retention_s: the policy of a cluster that is created
+            now; a cluster that exists keeps its own.
         log_level: "debug", "info", "warning" or "error".
     """
 
@@ -30,6 +37,7 @@ class MasterConfig:
     chunk_size_bytes: int
     failure_domain: str
     log_level: str
+    retention_s: int = RETENTION_DEFAULT_S
 
     def policy(self) -> Policy:
         """Return the policy for a new cluster.
@@ -49,7 +57,9 @@ class MasterConfig:
             )
         if self.failure_domain not in FAILURE_DOMAINS:
             raise _invalid(f"failure-domain is {self.failure_domain!r}, choose one of {', '.join(FAILURE_DOMAINS)}")
-        return Policy("default", self.replicas, self.min_replicas, size_bytes, self.failure_domain)
+        if not 0 <= self.retention_s <= RETENTION_MAX_S:
+            raise _invalid(f"retention is {self.retention_s} s, choose 0 to {RETENTION_MAX_S} s")
+        return Policy("default", self.replicas, self.min_replicas, size_bytes, self.failure_domain, self.retention_s)
 
 
 def _invalid(why: str) -> InvalidRequest:

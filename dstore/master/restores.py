@@ -199,7 +199,7 @@ def _not_restorable(path: str, version: Version) -> NotFound:
 def _parent_removed(path: str, removed_path: str) -> NotFound:
     return NotFound(
         f"The directory {removed_path}, which held {path}, was removed too; restore it first, or restore to another "
-        "path.",
+        "path (--to).",
         reason="PARENT_REMOVED",
         metadata={"path": path, "removed_path": removed_path},
     )
@@ -207,7 +207,7 @@ def _parent_removed(path: str, removed_path: str) -> NotFound:
 
 def _target_exists(path: str, live: tree.Inode) -> AlreadyExists:
     return AlreadyExists(
-        f"{path} exists (a {live.kind.value}); move it away first, or restore to another path.",
+        f"{path} exists (a {live.kind.value}); move it away first, or restore to another path (--to).",
         reason="FILE_EXISTS",
         metadata={"path": path},
     )

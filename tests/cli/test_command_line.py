@@ -26,6 +26,8 @@ COMMANDS = {
     "mv",
     "rm",
     "mkdir",
+    "restore",
+    "trash",
     "node list",
     "node kill",
     "node start",

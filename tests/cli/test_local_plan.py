@@ -26,6 +26,7 @@ def test_a_new_cluster_has_the_defaults() -> None:
     assert (cluster.endpoint, cluster.port) == ("127.0.0.1:7070", 7070)
     assert (cluster.replicas, cluster.min_replicas) == (3, 2)
     assert cluster.chunk_size_bytes == CHUNK_SIZE_BYTES_DEFAULT
+    assert cluster.retention_s == 24 * 3600
     assert {process.pid for process in cluster.processes} == {0}
 
 
@@ -88,6 +89,23 @@ def test_the_chunk_size_changes_only_while_the_master_is_stopped() -> None:
     assert plan(existing, running=("cs-1",), chunk_size_bytes=65_536).chunk_size_bytes == 65_536
     with pytest.raises(Conflict):
         plan(existing, running=("master",), chunk_size_bytes=65_536)
+
+
+@pytest.mark.parametrize("retention_s", [-1, 10 * 365 * 86_400 + 1])
+def test_a_retention_that_does_not_fit(retention_s: int) -> None:
+    with pytest.raises(InvalidRequest, match="--retention") as caught:
+        plan(retention_s=retention_s)
+    assert caught.value.reason == "RETENTION_INVALID"
+
+
+@pytest.mark.parametrize("retention_s", [0, 1, 10 * 365 * 86_400 - 1])
+def test_the_retention_is_chosen_once(retention_s: int) -> None:
+    existing = plan(retention_s=retention_s)
+    assert existing.retention_s == retention_s
+    assert plan(existing, running=("master",), retention_s=retention_s) == plan(existing) == existing
+    with pytest.raises(Conflict) as caught:
+        plan(existing, retention_s=retention_s + 1)
+    assert caught.value.reason == "RETENTION_FIXED"
 
 
 def test_a_cluster_of_another_profile_is_left_alone() -> None:

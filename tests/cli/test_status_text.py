@@ -1,12 +1,16 @@
 """The state of a cluster and of files as text."""
 
 import dataclasses
+from typing import Any
 
-from dstore.cli.file_text import CHUNKS_SHOWN_MAX, describe_lines, entry_line, info_lines
+import pytest
+
+from dstore.cli.file_text import CHUNKS_SHOWN_MAX, describe_lines, entry_line, info_lines, removed_line
 from dstore.cli.status_text import node_lines, status_lines, table
 from dstore.core.files import ChunkRecord, FileInfo, FileKind, Policy
 from dstore.core.groups import Capacity, Group, Replica, ServerLabels, ServerPhase
 from dstore.core.ids import ChunkId, ClusterId, FileId, GroupId, ServerId, Version
+from dstore.core.removed import RemovalReason, RemovedFile
 from dstore.core.status import (
     ChunkDescription,
     ClusterStatus,
@@ -133,3 +137,22 @@ def test_where_chunks_are() -> None:
     assert "  keys:      0000000000000000" in lines
     assert "  chunk 0:   00000004-0000000000000000  1.0 KiB  on cs-1 (missing), cs-2 (down), cs-3 (suspect)" in lines
     assert lines[-1] == "  and 1 chunk more (--json lists all)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "-     1.0 MiB     24 h left  removed 1970-01-01T00:00:00Z   version 7         /a"),
+        (
+            {"kind": FileKind.DIRECTORY, "expires_in_s": 0, "version": Version(1 << 40), "path": "/\x1b[2J"},
+            "d           -    ending now  removed 1970-01-01T00:00:00Z   version 1099511627776  /\\x1b[2J",
+        ),
+        (
+            {"reason": RemovalReason.REPLACED},
+            "-     1.0 MiB     24 h left  replaced 1970-01-01T00:00:00Z  version 7         /a",
+        ),
+    ],
+)
+def test_what_can_be_restored(changes: dict[str, Any], line: str) -> None:
+    entry = RemovedFile("/a", FileKind.FILE, FileId(3), 1 << 20, Version(7), 0, 9, 86_400, RemovalReason.REMOVED)
+    assert removed_line(dataclasses.replace(entry, **changes)) == line

@@ -77,6 +77,11 @@ def test_every_verb(client: Client, tmp_path: Path) -> None:
     ]
     assert walked == [("/", ["d"], ["f"]), ("/d", ["e"], ["g"]), ("/d/e", [], [])]
     assert client.remove("/d", recursive=True).files == 1
+    assert [entry.path for entry in client.list_removed()] == ["/d"]
+    assert client.restore("/d").files == 1
+    assert client.get("/d/g") == DATA
+    assert list(client.list_removed()) == []
+    assert client.remove("/d", recursive=True).files == 1
     assert client.status().file_count == 1
     assert len(client.describe("/f").chunks) == 6
     assert client.cluster().policy.replicas == 3
@@ -92,6 +97,8 @@ def test_listings_fail_where_they_are_asked_for(client: Client) -> None:
         client.list("/missing")
     with pytest.raises(NotFound):
         client.walk("/missing")
+    with pytest.raises(NotFound):
+        client.list_removed("/missing")
     assert list(client.list("/")) == []
 
 

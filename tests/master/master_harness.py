@@ -302,5 +302,15 @@ def written(placement: ChunkPlacement, index: int, without: Sequence[ServerId] =
     return WrittenChunk(record, tuple(each for each in placement.chain if each not in without))
 
 
+def told(entries: list[RemovedFile]) -> list[tuple[str, str, str]]:
+    return [(entry.path, entry.kind.value, entry.reason.value) for entry in entries]
+
+
+async def refused(call: object) -> DstoreError:
+    with pytest.raises(DstoreError) as caught:
+        await call  # type: ignore[misc]
+    return caught.value
+
+
 UNKNOWN_INTENT = IntentId("22222222-0000-4000-8000-000000000000")
 OTHER_CLUSTER = ClusterId("33333333-0000-4000-8000-000000000000")

@@ -39,6 +39,7 @@ from dstore.core.groups import (
 )
 from dstore.core.ids import BootId, ChunkId, ClusterId, FileId, GroupId, IntentId, RequestId, ServerId, Version
 from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, SEALED_MANIFEST_SIZE_BYTES_MAX, WRAPPED_KEYS_MAX
+from dstore.core.removed import RemovalReason, RemovedFile, RemovedPage, Restore, RestoreTicket
 from dstore.core.status import (
     ChunkDescription,
     ClusterStatus,
@@ -62,7 +63,7 @@ from dstore.core.upkeep import (
     Standing,
     UpkeepSettings,
 )
-from dstore.rpc.convert import chunks, files, groups, status, upkeep, writes
+from dstore.rpc.convert import chunks, files, groups, removed, status, upkeep, writes
 from dstore.v1 import chunk_service_pb2 as chunk_v1
 from dstore.v1 import types_pb2 as v1
 
@@ -70,7 +71,7 @@ SERVER_ID = ServerId("11111111-2222-3333-4444-555555555555")
 CLUSTER_ID = ClusterId("99999999-2222-3333-4444-555555555555")
 INTENT_ID = IntentId("77777777-2222-3333-4444-555555555555")
 BOOT_ID = BootId("88888888-2222-3333-4444-555555555555")
-POLICY = Policy("default", 3, 2, 65_536, "host")
+POLICY = Policy("default", 3, 2, 65_536, "host", 3_600)
 CHUNK_ID = ChunkId(GroupId(0xFFFFFFFF), 2**64 - 1)
 MEMBERS = (
     *(Replica(SERVER_ID, f"cs-{i}", f"h:{i}", phase) for i, phase in enumerate(ServerPhase)),
@@ -169,6 +170,27 @@ FULL_REPORT = Heartbeat(
             RenameTicket(INFO, FileId(4), CLUSTER_ID, Version(9), FileId(1), "n", b"sealed", KEYS),
         ),
         (
+            removed.ticket_to_proto,
+            removed.ticket_from_proto,
+            RestoreTicket(
+                RenameTicket(INFO, FileId(4), CLUSTER_ID, Version(9), FileId(1), "n", b"sealed", KEYS), 2**40, True
+            ),
+        ),
+        (
+            removed.page_to_proto,
+            removed.page_from_proto,
+            RemovedPage(
+                (
+                    RemovedFile("/a", FileKind.DIRECTORY, FileId(7), 0, Version(8), 9, 2**40, 0, RemovalReason.REMOVED),
+                    RemovedFile(
+                        "/b", FileKind.FILE, FileId(2**63), 2**50, Version(3), 10**18, 1, 86_400, RemovalReason.REPLACED
+                    ),
+                ),
+                "token",
+            ),
+        ),
+        (removed.page_to_proto, removed.page_from_proto, RemovedPage((), "")),
+        (
             writes.opened_to_proto,
             writes.opened_from_proto,
             OpenedFile(INFO, CLUSTER_ID, FileId(1), 65_536, b"sealed", KEYS, ChunkPage((RECORD,), (GROUP,))),
@@ -197,6 +219,8 @@ def test_round_trips_with_more_arguments() -> None:
     assert writes.commit_from_proto(writes.commit_to_proto(commit, RequestId("r"))) == commit
     rename = Rename("/a", "/b", Version(1), Version(2), b"sealed")
     assert writes.rename_from_proto(writes.rename_to_proto(rename, RequestId("r"))) == rename
+    restore = Restore("/a", "/b", Version(1), Version(2), b"sealed")
+    assert removed.restore_from_proto(removed.restore_to_proto(restore, RequestId("r"))) == restore
     member = ChainMember(SERVER_ID, "h:1")
     header = WriteHeader(CHUNK_ID, CLUSTER_ID, 5, 6, Durability.SYNCED, (member,), b"d")
     assert chunks.header_from_proto(chunks.header_to_proto(header).header) == header

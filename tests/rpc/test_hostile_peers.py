@@ -18,6 +18,7 @@ from dstore.core.chunks import ReadRequest
 from dstore.core.files import ANY, Commit, Rename
 from dstore.core.ids import ChunkId, FileId, GroupId, IntentId, RequestId, Version
 from dstore.core.limits import MESSAGE_SIZE_BYTES_MAX, MIB
+from dstore.core.removed import Restore
 from dstore.rpc.channel import Connection, Connections
 from dstore.rpc.convert import status as convert
 from dstore.v1 import admin_service_pb2 as admin_v1
@@ -73,6 +74,7 @@ def calls(connection: Connection) -> Iterator[tuple[str, Callable[[], Awaitable[
     namespace, admin, chunks = connection.namespace, connection.admin, connection.chunks
     commit = Commit(INTENT, Version(2), 0, 0, (), b"", ())
     rename = Rename("/a", "/b", Version(1), Version(2), b"")
+    restore = Restore("/a", "/b", Version(1), Version(2), b"")
     yield "get_cluster", namespace.get_cluster
     yield "stat", lambda: namespace.stat("/a")
     yield "list", lambda: namespace.list("/", page_size=10, page_token="")
@@ -80,6 +82,9 @@ def calls(connection: Connection) -> Iterator[tuple[str, Callable[[], Awaitable[
     yield "remove", lambda: namespace.remove("/a", recursive=True, request_id=REQUEST)
     yield "prepare_rename", lambda: namespace.prepare_rename("/a", "/b")
     yield "rename", lambda: namespace.rename(rename, request_id=REQUEST)
+    yield "list_removed", lambda: namespace.list_removed("/", recursive=True, page_size=10, page_token="")
+    yield "prepare_restore", lambda: namespace.prepare_restore("/a", version=Version(0), target="/b")
+    yield "restore", lambda: namespace.restore(restore, request_id=REQUEST)
     yield "begin_write", lambda: namespace.begin_write("/a", precondition=ANY, chunk_count=1, request_id=REQUEST)
     yield (
         "allocate_chunks",
@@ -106,6 +111,9 @@ _KEY = types.WrappedKey(kind=1, key_id=bytes(8), data=b"x")
 ANSWERS: dict[str, Any] = {
     "get_cluster": v1.GetClusterResponse(cluster_id="no uuid"),
     "prepare_rename": v1.PrepareRenameResponse(cluster_id=UUID, wrapped_keys=[_KEY] * 65),
+    "prepare_restore": v1.PrepareRestoreResponse(
+        move=v1.PrepareRenameResponse(cluster_id=UUID, wrapped_keys=[_KEY] * 65)
+    ),
     "begin_write": v1.BeginWriteResponse(intent_id="../../etc", cluster_id=UUID),
     "allocate_chunks": v1.AllocateChunksResponse(placements=[types.ChunkPlacement(chain=["x"])]),
     "open_file": v1.OpenFileResponse(cluster_id=UUID, wrapped_keys=[types.WrappedKey(kind=1, key_id=b"short")]),
