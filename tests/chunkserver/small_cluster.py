@@ -109,6 +109,10 @@ class FaultyDisk:
     ignores_sync: bool = False
     close_slowly: bool = False
 
+    @property
+    def queue_depth(self) -> int:
+        return self.inner.queue_depth
+
     async def create(self, path: str) -> DiskFile:
         await self.before("create", path)
         return _FaultyFile(self, path, await self.inner.create(path))
