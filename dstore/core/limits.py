@@ -170,6 +170,33 @@ COPY_STALL_TIMEOUT_S = 10.0
 MISSING_PER_ORDER_MAX = 1_000
 DISCARDS_PER_ORDER_MAX = 4_000
 CORRUPT_REPORTED_MAX = 1_000
+#: A deleted chunk stays on the disks for this long after its row was written: readers that opened the file before can
+#: come to an end, and an operator who sees a mistake can stop the master.
+COLLECTION_GRACE_DEFAULT_S = 60.0
+#: A copy of a group on a server that is no member of it stays for this long: it may be wanted as a source again.
+DROP_GRACE_DEFAULT_S = 60.0
+#: Deleted chunks that servers are told to discard at once: four full lists of orders.
+DISCARDS_OUTSTANDING_MAX = 16_000
+#: Rows of deleted chunks that one transaction removes: other writers wait for it.
+DISCARDS_FINISHED_MAX = 2_000
+#: Copies of groups that one server is told to drop at once: each takes its disk a while.
+DROPS_PER_ORDER_MAX = 16
+#: A collection that takes more than this share of a server, and more than this many of its chunks, within an hour stops
+#: and asks: more often a mistake than a wish.
+COLLECTION_LOSS_SHARE_MAX = 0.25
+COLLECTION_LOSS_CHUNKS_MAX = 100
+COLLECTION_LOSS_WINDOW_S = 3600.0
+#: A server that was not heard for this long is away: rows of deleted chunks do not wait for it, but remember it.
+SERVER_AWAY_AFTER_S = 600.0
+#: What one transaction of the collection takes of the past, and how often in one round.
+COLLECT_ROUNDS_MAX = 8
+#: How far the counters jump when the metadata turns out to be older than what chunkservers saw: further than anything
+#: can have been given out since the copy was taken, and small beside 2^63.
+RESTORE_GAP = 1 << 32
+#: The same for ids of groups, which have 32 bits.
+RESTORE_GROUP_GAP = 1 << 20
+#: Ids of groups have 32 bits on the wire.
+GROUP_ID_MAX = (1 << 32) - 1
 #: Chunks of one page of a group's listing: about 20 bytes each.
 HELD_CHUNKS_PER_PAGE_MAX = 10_000
 
@@ -274,5 +301,8 @@ assert 3 * LEADER_BEAT_S < LEADER_LEASE_S
 assert MOVES_PER_SERVER_MAX < FILLING_PER_SERVER_MAX and MOVES_MAX < FILLING_MAX
 assert CHANGES_PER_ROUND_MAX <= FILLING_MAX
 assert PROBE_SLOW_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < SERVER_OUT_AFTER_DEFAULT_S
+assert DISCARDS_PER_ORDER_MAX <= DISCARDS_OUTSTANDING_MAX
+assert SERVER_DOWN_AFTER_S < SERVER_AWAY_AFTER_S
+assert RESTORE_GROUP_GAP < GROUP_ID_MAX
 assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX
