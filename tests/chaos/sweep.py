@@ -2,8 +2,8 @@
 
 ``python tests/chaos/sweep.py`` runs all of it and prints a line for each part; with ``--function`` it runs one part,
 and with ``--first``, ``--last`` and ``--step`` some of its numbers. For each n, one server is started under strace,
-which strikes at its n-th call; the workload runs; the server is started again; and everything that was acknowledged must
-be there, and nothing else. Then n + 1, until the workload ends without the fault.
+which strikes at its n-th call; the workload runs; the server is started again; and everything that was acknowledged
+must be there, and nothing else. Then n + 1, until the workload ends without the fault.
 """
 
 import argparse
