@@ -235,7 +235,14 @@ class ChunkStore:
         """Let go of the file that a chunk had: after it was renamed away, or replaced."""
         for watcher in self._watchers:
             await watcher(chunk_id)
-        await self._marks.remove(chunk_id)
+
+    async def clear_corrupt(self, chunk_ids: Iterable[ChunkId]) -> None:
+        """Forget that these were corrupt, durably: once it is durable that the damaged files are not there any more.
+
+        Raises:
+            OSError: some may still count as corrupt, or again after a restart.
+        """
+        await self._marks.remove(chunk_ids)
 
     @asynccontextmanager
     async def translate(self, doing: str) -> AsyncIterator[None]:

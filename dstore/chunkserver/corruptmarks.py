@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from dstore.chunkserver import paths
 from dstore.core.environment import Disk
@@ -35,17 +36,19 @@ class CorruptMarks:
                 await (await self._disk.create(paths.corrupt_path(chunk_id))).close()
             await self._disk.sync_directory(paths.CORRUPT)
 
-    async def remove(self, chunk_id: ChunkId) -> None:
-        """Remove the mark of a chunk durably, if it has one; until then it counts as marked.
+    async def remove(self, chunk_ids: Iterable[ChunkId]) -> None:
+        """Remove the marks of those that have one, durably; until then they count as marked.
 
         Raises:
-            OSError: the chunk is still marked, or may be again after a restart.
+            OSError: some are still marked, or may be again after a restart.
         """
         async with self._lock:
-            if chunk_id in self.chunk_ids:
+            marked = [chunk_id for chunk_id in chunk_ids if chunk_id in self.chunk_ids]
+            for chunk_id in marked:
                 await self._erase(chunk_id)
+            if marked:
                 await self._disk.sync_directory(paths.CORRUPT)
-                self.chunk_ids.discard(chunk_id)
+                self.chunk_ids.difference_update(marked)
 
     async def clear_stale(self, found: set[ChunkId]) -> None:
         """Remove those of the marks that were found whose chunks are not there any more."""

@@ -163,6 +163,7 @@ async def _commit(store: ChunkStore, chunk: NewChunk, chunk_id: ChunkId, expecte
             raise
         # Invariant 10: only now that the new copy is durable, the old one and its mark may go.
         await store.dismiss(chunk_id)
+        await store.clear_corrupt([chunk_id])
         store.catalog.add(chunk_id, chunk.held)
         # Whoever discards it meanwhile waits for this commit, and takes it away.
         store.require_wanted(chunk_id, is_new=False)

@@ -10,7 +10,8 @@ empty file, a tombstone. A dropped chunk may come back, when this server becomes
 
 Write-ordering rules: a discard is durable once ``trash/`` is synced. Until its old directory is synced too, a power
 loss may leave the chunk at both places: the next start finishes the discard, and a purge syncs the old directory
-before it removes the entry. A dropped chunk that is found at both places is held.
+before it removes the entry. A dropped chunk that is found at both places is held. The mark of a corrupt chunk goes
+last: a damaged file that comes back must still have it.
 """
 
 import asyncio
@@ -76,6 +77,7 @@ class Trash:
             Unavailable: ``DISK_FAILED``.
         """
         self._store.epochs.check(group_id, epoch)
+        self._store.require_good_disk()
         # Writers of older epochs must not bring anything back (Invariant 7).
         await self._store.adopt_epochs([GroupEpoch(group_id, epoch)])
         while batch := self._next_of_group(group_id):
@@ -133,6 +135,7 @@ class Trash:
                     if not self._is_synced:
                         await store.disk.sync_directory(paths.TRASH)
                         self._is_synced = True
+                    await store.clear_corrupt(chunk_ids)
                 for chunk_id in chunk_ids:
                     self._discarded.add(chunk_id)
             finally:
@@ -165,6 +168,7 @@ class Trash:
             await store.disk.sync_directory(paths.TRASH)
             for directory in sorted({paths.chunk_directory(chunk_id) for chunk_id in chunk_ids}):
                 await self._sync_if_there(directory)
+            await store.clear_corrupt(chunk_ids)
 
     async def _move(self, chunk_id: ChunkId, target: str) -> bool:
         """Take a chunk away from all who use it; return whether it was there."""
