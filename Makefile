@@ -22,7 +22,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade
 
-.PHONY: help setup proto fmt check test sim demo bench cluster-up cluster-down cluster-status test-containers lock
+.PHONY: help setup proto fmt check test sim sweep demo bench cluster-up cluster-down cluster-status test-containers lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -49,10 +49,16 @@ check: .venv/.ready .venv-proto/.ready ## Lint, types, import contracts, protos,
 	.venv/bin/hadolint Dockerfile
 
 test: .venv/.ready ## Run the tests
+	@scripts/system-tools.sh
 	.venv/bin/python -m pytest
 
 sim: .venv/.ready ## Simulate clusters in which things break: SEED= (a new one) to start from, SEEDS= (1000) of them
 	@PYTHONPATH=tests:. .venv/bin/python -m simulation $(if $(SEED),--seed $(SEED)) --seeds $(or $(SEEDS),1000)
+
+sweep: .venv/.ready ## Strike real servers at every system call, lose power at every moment; takes an hour
+	@scripts/system-tools.sh
+	@.venv/bin/python tests/chaos/sweep.py
+	@.venv/bin/python tests/chaos/power_loss.py
 
 demo: .venv/.ready ## Store a file, kill a chunkserver, and read the file back
 	@scripts/demo.sh

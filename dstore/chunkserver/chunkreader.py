@@ -4,63 +4,22 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 
-from dstore.chunkserver import paths
-from dstore.chunkserver.chunkfile import (
-    ChunkFooter,
-    ChunkHeader,
-    check_blocks,
-    decode_footer,
-    decode_header,
-    footer_size_bytes,
-)
 from dstore.chunkserver.chunkstore import ChunkStore
-from dstore.core.checksum import crc32c
+from dstore.chunkserver.openchunk import OpenChunk, open_checked
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
-from dstore.core.environment import DiskFile
 from dstore.core.errors import Corrupt, InvalidRequest, NotFound
 from dstore.core.ids import ChunkId
-from dstore.core.limits import (
-    CHECKSUM_BLOCK_SIZE_BYTES,
-    CHUNK_FILE_HEADER_SIZE_BYTES,
-    FRAME_SIZE_BYTES_MAX,
-)
-
-#: Files with checked header and footer that are kept open: a descriptor and about 10 KiB each.
-OPEN_CHUNKS_MAX = 128
+from dstore.core.limits import FRAME_SIZE_BYTES_MAX, OPEN_CHUNKS_MAX
 
 
-class OpenChunk:
-    """An open chunk file whose header and footer were checked."""
+@dataclass(eq=False, slots=True)
+class _Opening:
+    """A file that is being opened; it is overtaken when the chunk is removed or replaced meanwhile."""
 
-    __slots__ = ("file", "footer", "header", "retired", "users")
-
-    def __init__(self, file: DiskFile, header: ChunkHeader, footer: ChunkFooter) -> None:
-        self.file = file
-        self.header = header
-        self.footer = footer
-        self.users = 0
-        self.retired = False
-
-    async def read(self, offset: int, length_bytes: int) -> Frame:
-        """Return a range that lies within the chunk, after checking the blocks that cover it.
-
-        Raises:
-            Corrupt: a block does not match its checksum, or is not there.
-        """
-        block, skipped = divmod(offset, CHECKSUM_BLOCK_SIZE_BYTES)
-        start = offset - skipped
-        covered = -(-(skipped + length_bytes) // CHECKSUM_BLOCK_SIZE_BYTES) * CHECKSUM_BLOCK_SIZE_BYTES
-        size = min(covered, self.header.length_bytes - start)
-        raw = await self.file.read_at(CHUNK_FILE_HEADER_SIZE_BYTES + start, size)
-        if len(raw) != size:
-            raise Corrupt(
-                "The chunk file is shorter than its header says.",
-                metadata={"problem": "the file is shorter than its header says"},
-            )
-        check_blocks(self.footer, block, raw)
-        data = memoryview(raw)[skipped : skipped + length_bytes]
-        return Frame(offset, crc32c(data), data)
+    chunk_id: ChunkId
+    is_overtaken: bool = False
 
 
 class ChunkReader:
@@ -70,6 +29,9 @@ class ChunkReader:
         self._store = store
         self._open_chunks_max = open_chunks_max
         self._open: OrderedDict[ChunkId, OpenChunk] = OrderedDict()
+        self._lent: list[OpenChunk] = []
+        self._openings: list[_Opening] = []
+        store.watch(self._dismiss)
 
     async def read(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
         """Yield the range as frames of exactly the size that was asked for, except the last.
@@ -93,6 +55,8 @@ class ChunkReader:
             try:
                 while True:
                     frame = await ahead
+                    if chunk.is_gone:
+                        raise self._not_here(request.chunk_id)
                     offset += len(frame.data)
                     if offset == end:
                         yield frame
@@ -116,8 +80,7 @@ class ChunkReader:
             Unavailable: ``DISK_FAILED``.
         """
         async with self._use(chunk_id) as chunk:
-            header = chunk.header
-            return ChunkStat(chunk_id, header.length_bytes, chunk.footer.crc32c, header.descriptor)
+            return chunk.stat
 
     async def verify(self, chunk_id: ChunkId) -> ChunkStat:
         """Read the whole chunk and return what header and footer say.
@@ -148,9 +111,13 @@ class ChunkReader:
                 chunk = await self._acquire(chunk_id)
                 try:
                     yield chunk
+                except Corrupt as error:
+                    if chunk.is_gone:  # what is wrong with it says nothing about what took its place
+                        raise self._not_here(chunk_id) from error
+                    raise
                 finally:
-                    chunk.users -= 1
-                    if chunk.retired:
+                    self._give_back(chunk)
+                    if chunk.is_retired:
                         await self._retire(chunk)
         except Corrupt as error:
             self._forget(chunk_id)
@@ -160,55 +127,75 @@ class ChunkReader:
         chunk = self._open.get(chunk_id)
         unwanted: list[OpenChunk] = []
         if chunk is None:
-            opened = await self._open_checked(chunk_id)
+            opened = await self._open_current(chunk_id)
             chunk = self._open.setdefault(chunk_id, opened)
             if chunk is not opened:  # somebody else was faster
                 unwanted.append(opened)
         # Taken before the next wait, in which others may evict or forget it.
         self._open.move_to_end(chunk_id)
         chunk.users += 1
+        self._lent.append(chunk)
         while len(self._open) > self._open_chunks_max:
             unwanted.append(self._open.popitem(last=False)[1])
         try:
             for each in unwanted:
                 await self._retire(each)
         except BaseException:
-            chunk.users -= 1
+            self._give_back(chunk)
             raise
         return chunk
 
-    async def _open_checked(self, chunk_id: ChunkId) -> OpenChunk:
-        try:
-            file = await self._store.disk.open(paths.chunk_path(chunk_id))
-        except FileNotFoundError:
-            raise NotFound(
-                f"{self._store.name} has no chunk {chunk_id}. Ask another member of its group.",
-                reason="CHUNK_NOT_FOUND",
-                metadata={"chunk_id": str(chunk_id)},
-            ) from None
-        try:
-            page = await file.read_at(0, CHUNK_FILE_HEADER_SIZE_BYTES)
-            header = decode_header(page)
-            belongs = header.chunk_id == chunk_id and header.cluster_id == self._store.identity.cluster_id
-            if not belongs:
-                problem = f"the file is that of chunk {header.chunk_id} of cluster {header.cluster_id}"
-                raise Corrupt("The chunk file is misplaced.", metadata={"problem": problem})
-            # One byte more, to notice a file that is too long.
-            size = footer_size_bytes(header.length_bytes) + 1
-            raw = await file.read_at(CHUNK_FILE_HEADER_SIZE_BYTES + header.length_bytes, size)
-            return OpenChunk(file, header, decode_footer(page, header, raw))
-        except BaseException:
-            await file.close()
-            raise
+    def _give_back(self, chunk: OpenChunk) -> None:
+        chunk.users -= 1
+        self._lent.remove(chunk)
+
+    async def _open_current(self, chunk_id: ChunkId) -> OpenChunk:
+        """Open the file that has the chunk's name when this returns."""
+        disk, cluster_id = self._store.disk, self._store.identity.cluster_id
+        while True:
+            opening = _Opening(chunk_id)
+            self._openings.append(opening)
+            try:
+                chunk = await open_checked(disk, chunk_id, cluster_id)
+            except FileNotFoundError:
+                raise self._not_here(chunk_id) from None
+            except Corrupt:
+                if not opening.is_overtaken:
+                    raise
+                continue
+            finally:
+                self._openings.remove(opening)
+            if not opening.is_overtaken:
+                return chunk
+            await chunk.file.close()
+
+    async def _dismiss(self, chunk_id: ChunkId) -> None:
+        """Let no byte leave any more of the file that a chunk had until now."""
+        for opening in self._openings:
+            if opening.chunk_id == chunk_id:
+                opening.is_overtaken = True
+        for chunk in [chunk for chunk in self._lent if chunk.header.chunk_id == chunk_id]:
+            chunk.is_gone = True
+        unused = self._open.pop(chunk_id, None)
+        if unused is not None:
+            unused.is_gone = True
+            await self._retire(unused)
+
+    def _not_here(self, chunk_id: ChunkId) -> NotFound:
+        return NotFound(
+            f"{self._store.name} has no chunk {chunk_id}. Ask another member of its group.",
+            reason="CHUNK_NOT_FOUND",
+            metadata={"chunk_id": str(chunk_id)},
+        )
 
     def _forget(self, chunk_id: ChunkId) -> None:
         chunk = self._open.pop(chunk_id, None)
         if chunk is not None:
-            chunk.retired = True
+            chunk.is_retired = True
 
     async def _retire(self, chunk: OpenChunk) -> None:
         """Close the file now, or when its last reader leaves."""
-        chunk.retired = True
+        chunk.is_retired = True
         if chunk.users == 0:
             await chunk.file.close()
 

@@ -1,54 +1,31 @@
-"""The chunks on one disk: recovery, identity, epochs, and what is known to be wrong.
+"""The chunks on one disk: identity, epochs, what is held, and what is known to be wrong.
 
-Opening is recovery: what an interrupted run left in ``tmp`` is removed, nothing else is assumed, and nothing that is
-not known is touched (Invariant 9).
+Opening is recovery: what an interrupted run left in ``tmp`` is removed, a discard that it did not finish is finished,
+nothing else is assumed, and nothing that is not known is touched (Invariant 9).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-from dstore.chunkserver import paths
+from dstore.chunkserver import paths, recovery
+from dstore.chunkserver.catalog import Catalog
+from dstore.chunkserver.corruptmarks import CorruptMarks
 from dstore.chunkserver.durable import TemporaryNames, disk_error, says_disk_is_bad
 from dstore.chunkserver.epochs import GroupEpochs
+from dstore.chunkserver.holdings import Holdings
 from dstore.chunkserver.identity import DiskIdentity, bind_cluster, open_identity
+from dstore.chunkserver.recovery import Recovery
+from dstore.chunkserver.trash import Trash
 from dstore.core.environment import Disk, Random
-from dstore.core.errors import Corrupt, DstoreError, Unavailable
+from dstore.core.errors import Corrupt, DstoreError, NotReady, OutOfSpace, Unavailable
 from dstore.core.groups import Capacity, GroupEpoch
-from dstore.core.ids import ChunkId, ClusterId, GroupId
+from dstore.core.ids import ChunkId, ClusterId
+from dstore.core.limits import FILL_WRITE_MAX
 from dstore.core.upkeep import Assignment
 
-UNKNOWN_NAMES_REPORTED_MAX = 100
-#: What is in the directory itself.
-_KNOWN_NAMES = frozenset(
-    {paths.IDENTITY, paths.STANDING, paths.SCRUB, paths.LOCK, paths.GROUPS, paths.TEMPORARY, paths.CORRUPT}
-)
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Recovery:
-    """What opening found.
-
-    Attributes:
-        removed_count: unfinished files that were removed from ``tmp``.
-        unknown_count: names that mean nothing here; left alone.
-        unknown_paths: the first of them.
-    """
-
-    removed_count: int = 0
-    chunk_count: int = 0
-    unknown_count: int = 0
-    unknown_paths: tuple[str, ...] = ()
-
-    def report_unknown(self, path: str) -> None:
-        """Count a name that is left alone."""
-        self.unknown_count += 1
-        if len(self.unknown_paths) < UNKNOWN_NAMES_REPORTED_MAX:
-            self.unknown_paths = (*self.unknown_paths, path)
 
 
 class ChunkStore:
@@ -59,9 +36,9 @@ class ChunkStore:
         name: of the server, for messages.
         epochs: of the groups.
         recovery: what opening found.
-        chunk_count: chunks with their name in place.
-        corrupt: chunks that failed a check, now or in an earlier run; they are not served and never deleted. Bounded
-            by the chunks on the disk.
+        catalog: the chunks that are held, without corrupt ones.
+        holdings: the same with lengths and checksums, for peers that compare; reads what the catalog lacks.
+        trash: where chunks go that are not wanted any more.
         is_reconciled: whether the master's orders of this run were obeyed; before that, nothing is served.
     """
 
@@ -71,14 +48,17 @@ class ChunkStore:
         self.names = names
         self.epochs = GroupEpochs(disk, names)
         self.recovery = Recovery()
-        self.chunk_count = 0
-        self.corrupt: set[ChunkId] = set()
+        self.catalog = Catalog()
+        self.holdings = Holdings(self)
+        self.trash = Trash(self)
         self.is_reconciled = False
+        self._marks = CorruptMarks(disk)
         self._settled_sequence = 0
         self._identity = identity
         self._suspicion: str | None = None
         self._directories: set[str] = set()
         self._committing: dict[ChunkId, asyncio.Event] = {}
+        self._watchers: list[Callable[[ChunkId], Awaitable[None]]] = []
 
     @classmethod
     async def open(cls, disk: Disk, random: Random, *, name: str) -> "ChunkStore":
@@ -90,17 +70,33 @@ class ChunkStore:
         """
         names = TemporaryNames()
         await disk.make_directory(paths.TEMPORARY)
-        recovery = Recovery()
-        await _empty_temporary(disk, recovery)
+        found = Recovery()
+        await recovery.empty_temporary(disk, found)
         store = cls(disk, name, await open_identity(disk, random, names), names)
-        store.recovery = recovery
-        await disk.make_directory(paths.GROUPS)
-        await disk.make_directory(paths.CORRUPT)
-        store.corrupt = await _marked_corrupt(disk, recovery)
-        async for group_id in _scan(disk, recovery):
-            await store.epochs.load(group_id)
-        store.chunk_count = recovery.chunk_count
+        store.recovery = found
+        for directory in (paths.GROUPS, paths.CORRUPT, paths.TRASH):
+            await disk.make_directory(directory)
+        await store._recover(found)
         return store
+
+    async def _recover(self, found: Recovery) -> None:
+        async for chunk_id, was_dropped in recovery.list_trash(self.disk, found):
+            self.catalog.note(chunk_id)
+            self.trash.recover(chunk_id, was_dropped=was_dropped)
+        marked = await recovery.list_corrupt(self.disk, found)
+        discarded: list[ChunkId] = []
+        async for group_id, chunk_ids in recovery.list_groups(self.disk, found):
+            await self.epochs.load(group_id)
+            async for chunk_id in chunk_ids:
+                self.catalog.note(chunk_id)
+                if self.trash.contains(chunk_id):
+                    discarded.append(chunk_id)
+                elif chunk_id in marked:
+                    self._marks.chunk_ids.add(chunk_id)
+                else:
+                    self.catalog.add(chunk_id, None)
+        await self.trash.finish_recovery(discarded)
+        await self._marks.clear_stale(marked)
 
     @property
     def identity(self) -> DiskIdentity:
@@ -111,6 +107,16 @@ class ChunkStore:
     def label(self) -> dict[str, str]:
         """The metadata that says that this server failed."""
         return {"server_id": self._identity.server_id, "server_name": self.name}
+
+    @property
+    def chunk_count(self) -> int:
+        """Chunks with their name in place, corrupt ones too."""
+        return self.catalog.chunk_count + len(self.corrupt)
+
+    @property
+    def corrupt(self) -> set[ChunkId]:
+        """Chunks that failed a check, now or in an earlier run; not served, not copied. Bounded by those on disk."""
+        return self._marks.chunk_ids
 
     @property
     def settled_sequence(self) -> int:
@@ -135,6 +141,22 @@ class ChunkStore:
             raise Unavailable(
                 f"{self.name} has not heard from its master since it started, so it does not know which of its "
                 "chunks are still wanted. Use another server, or retry in a moment.",
+            )
+
+    def require_wanted(self, chunk_id: ChunkId, *, is_new: bool) -> None:
+        """Refuse a chunk that was discarded, or, when it ``is_new``, whose writer can only be a late one.
+
+        Raises:
+            NotReady: reason ``CHUNK_SETTLED``.
+        """
+        is_late = is_new and chunk_id.sequence < self._settled_sequence
+        if is_late or self.trash.contains(chunk_id):
+            raise NotReady(
+                f"Chunk {chunk_id} is not taken: "
+                + ("the write that its id was given to has ended. " if is_late else "it was discarded. ")
+                + "Begin the write again, with new ids.",
+                reason="CHUNK_SETTLED",
+                metadata={"chunk_id": str(chunk_id), "settled_sequence": str(self._settled_sequence)},
             )
 
     @property
@@ -171,6 +193,21 @@ class ChunkStore:
         async with self.translate("asking for its capacity"):
             return await self.disk.capacity()
 
+    async def require_room(self, length_bytes: int) -> None:
+        """Refuse a chunk that would fill the disk past the watermark.
+
+        Raises:
+            OutOfSpace: reason ``DISK_FULL``.
+            Unavailable: reason ``DISK_FAILED``.
+        """
+        capacity = await self.capacity()
+        if capacity.used_bytes + length_bytes > FILL_WRITE_MAX * capacity.total_bytes:
+            raise OutOfSpace(
+                f"The disk of {self.name} is {capacity.fill:.0%} full and takes no more chunks. "
+                "Delete files, or add a chunkserver.",
+                reason="DISK_FULL",
+            )
+
     async def prepare_directory(self, chunk_id: ChunkId) -> None:
         """Make the directory of a chunk, with its parents, durably; remembered, so that it costs nothing later."""
         directory = paths.chunk_directory(chunk_id)
@@ -180,7 +217,7 @@ class ChunkStore:
 
     @asynccontextmanager
     async def committing(self, chunk_id: ChunkId) -> AsyncIterator[None]:
-        """Let one writer at a time give a chunk its name, so that nobody replaces what another just wrote."""
+        """Let one at a time give a chunk its name, or take it away, so that nobody replaces what another just did."""
         while (other := self._committing.get(chunk_id)) is not None:
             await other.wait()
         mine = self._committing[chunk_id] = asyncio.Event()
@@ -189,6 +226,23 @@ class ChunkStore:
         finally:
             del self._committing[chunk_id]
             mine.set()
+
+    def watch(self, watcher: Callable[[ChunkId], Awaitable[None]]) -> None:
+        """Have ``watcher`` called whenever the file of a chunk was removed or replaced: nobody may use the old one."""
+        self._watchers.append(watcher)
+
+    async def dismiss(self, chunk_id: ChunkId) -> None:
+        """Let go of the file that a chunk had: after it was renamed away, or replaced."""
+        for watcher in self._watchers:
+            await watcher(chunk_id)
+
+    async def clear_corrupt(self, chunk_ids: Iterable[ChunkId]) -> None:
+        """Forget that these were corrupt, durably: once it is durable that the damaged files are not there any more.
+
+        Raises:
+            OSError: some may still count as corrupt, or again after a restart.
+        """
+        await self._marks.remove(chunk_ids)
 
     @asynccontextmanager
     async def translate(self, doing: str) -> AsyncIterator[None]:
@@ -226,93 +280,21 @@ class ChunkStore:
 
         It stays where it is: what is wrong with it may still be found out, and another replica replaces it.
         """
-        if chunk_id not in self.corrupt:
-            self.corrupt.add(chunk_id)
+        if chunk_id not in self.corrupt and not self.trash.contains(chunk_id):
+            self.catalog.remove(chunk_id)
             _log.error("chunk %s is corrupt and no longer served: %s", chunk_id, problem)
-            await self._mark_corrupt(chunk_id)
+            try:
+                await self._marks.add(chunk_id)
+            except OSError as error:
+                # The reader is told that the chunk is corrupt, which matters more; the disk may be suspect from now on.
+                self.fail(error, f"marking chunk {chunk_id} as corrupt")
         return Corrupt(
             f"Chunk {chunk_id} on {self.name} is damaged: {problem}. Use another replica.",
             reason="CHUNK_CORRUPT",
-            metadata={
-                "chunk_id": str(chunk_id),
-                "server_id": self._identity.server_id,
-                "server_name": self.name,
-                "problem": problem,
-            },
+            metadata={"chunk_id": str(chunk_id), "problem": problem, **self.label},
         )
-
-    async def _mark_corrupt(self, chunk_id: ChunkId) -> None:
-        try:
-            await (await self.disk.create(paths.corrupt_path(chunk_id))).close()
-            await self.disk.sync_directory(paths.CORRUPT)
-        except OSError as error:
-            # The reader is told that the chunk is corrupt, which matters more; the disk may be suspect from now on.
-            self.fail(error, f"marking chunk {chunk_id} as corrupt")
 
     def attribute(self, error: DstoreError) -> None:
         """Add to an error that this server failed, unless it already names one."""
         if "server_id" not in error.metadata:
             error.metadata.update(self.label)
-
-
-async def _empty_temporary(disk: Disk, recovery: Recovery) -> None:
-    """Remove what an interrupted run left; nobody was told that it is there."""
-    for name in await disk.list(paths.TEMPORARY):
-        path = f"{paths.TEMPORARY}/{name}"
-        if not paths.is_temporary(name):
-            recovery.report_unknown(path)
-            continue
-        await disk.remove(path)
-        recovery.removed_count += 1
-    await disk.sync_directory(paths.TEMPORARY)
-
-
-async def _marked_corrupt(disk: Disk, recovery: Recovery) -> set[ChunkId]:
-    marked = set()
-    for name in await disk.list(paths.CORRUPT):
-        chunk_id = paths.parse_corrupt(name)
-        if chunk_id is None:
-            recovery.report_unknown(f"{paths.CORRUPT}/{name}")
-        else:
-            marked.add(chunk_id)
-    return marked
-
-
-async def _scan(disk: Disk, recovery: Recovery) -> AsyncIterator[GroupId]:
-    """Yield the groups, count chunks and note unknown names; holds the names of one directory at a time."""
-    for name in await disk.list(""):
-        if name not in _KNOWN_NAMES:
-            recovery.report_unknown(name)
-    for group_name in await disk.list(paths.GROUPS):
-        group_path = f"{paths.GROUPS}/{group_name}"
-        group_id = paths.parse_group(group_name)
-        names = None if group_id is None else await _list_directory(disk, group_path)
-        if group_id is None or names is None:
-            recovery.report_unknown(group_path)
-            continue
-        yield group_id
-        for name in names:
-            if name != paths.EPOCH:
-                await _scan_fan_out(disk, group_id, name, recovery)
-
-
-async def _scan_fan_out(disk: Disk, group_id: GroupId, name: str, recovery: Recovery) -> None:
-    path = f"{paths.group_directory(group_id)}/{name}"
-    fan_out = paths.parse_fan_out(name)
-    names = None if fan_out is None else await _list_directory(disk, path)
-    if fan_out is None or names is None:
-        recovery.report_unknown(path)
-        return
-    for chunk_name in names:
-        if paths.parse_chunk(group_id, fan_out, chunk_name) is None:
-            recovery.report_unknown(f"{path}/{chunk_name}")
-        else:
-            recovery.chunk_count += 1
-
-
-async def _list_directory(disk: Disk, path: str) -> tuple[str, ...] | None:
-    """Return the names in a directory; None when it is a file."""
-    try:
-        return await disk.list(path)
-    except NotADirectoryError:
-        return None

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,12 @@ class LocalDisk:
 
     def __init__(self, root: Path, *, threads: int = DISK_THREADS) -> None:
         self._root = root
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="disk")
+        self._threads = _Threads(threads)
+
+    @property
+    def queue_depth(self) -> int:
+        """See ``Disk.queue_depth``."""
+        return self._threads.queue_depth
 
     async def create(self, path: str) -> DiskFile:
         """See ``Disk.create``. Chunks are readable by the owner alone."""
@@ -62,14 +67,14 @@ class LocalDisk:
 
     def close(self) -> None:
         """End the threads once their calls are over; open files stay usable for nothing but ``close``."""
-        self._pool.shutdown(wait=True)
+        self._threads.shutdown()
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        return await self._threads.call(function, *args)
 
     def _open(self, path: str, flags: int) -> "LocalDiskFile":
         descriptor = os.open(self._root / path, flags, 0o600)
-        return LocalDiskFile(descriptor, self._pool)
+        return LocalDiskFile(descriptor, self._threads)
 
     def _make_directory(self, path: str) -> None:
         # Syncing the parent even when the directory is there: whoever made it may not have come to its sync.
@@ -98,6 +103,37 @@ class LocalDisk:
         )
 
 
+class _Threads:
+    """Threads for blocking calls, which count what waits for them."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="disk")
+        self._lock = threading.Lock()
+        self._unfinished = 0
+
+    @property
+    def queue_depth(self) -> int:
+        """Calls that wait for a thread."""
+        return max(0, self._unfinished - self._count)
+
+    def call(self, function: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+        """Have a thread call the function; one that has begun comes to its end even when nobody waits."""
+        with self._lock:
+            self._unfinished += 1
+        call = self._pool.submit(function, *args)
+        call.add_done_callback(self._note_end)
+        return asyncio.wrap_future(call)
+
+    def shutdown(self) -> None:
+        """Wait for the calls under way, and take no more."""
+        self._pool.shutdown(wait=True)
+
+    def _note_end(self, call: "Future[T]") -> None:
+        with self._lock:
+            self._unfinished -= 1
+
+
 class LocalDiskFile:
     """An open file of a ``LocalDisk``.
 
@@ -105,9 +141,9 @@ class LocalDiskFile:
     must never be given to another file while a thread still writes to it.
     """
 
-    def __init__(self, descriptor: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, descriptor: int, threads: "_Threads") -> None:
         self._descriptor = descriptor
-        self._pool = pool
+        self._threads = threads
         self._lock = threading.Lock()
         self._users = 1
         self._closed = False
@@ -140,10 +176,10 @@ class LocalDiskFile:
                 return
             self._closed = True
         # Shielded: a close that is cancelled before its thread starts would leak the descriptor.
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._pool, self._leave))
+        await asyncio.shield(self._threads.call(self._leave))
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._use, function, *args)
+        return await self._threads.call(self._use, function, *args)
 
     def _use(self, function: Callable[..., T], *args: object) -> T:
         with self._lock:

@@ -1,27 +1,38 @@
-"""Membership: join the cluster, report every second or so, obey the epochs in the answers.
+"""Membership: join the cluster, report every second or so, pass on the orders in the answers.
 
 States: joining → member → joining again (the master does not know this server any more) → ended (another process
-has taken this disk's place, or the master refuses it for a reason that retrying cannot change).
+has taken this disk's place, an operator removed the server, or the master refuses it for a reason that retrying
+cannot change).
+
+Nothing here waits for the disk, except joining: a disk that hangs is reported, and does not silence the server.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.obeying import Obedience
+from dstore.chunkserver.reporting import Reporter
 from dstore.core.backoff import Backoff
 from dstore.core.environment import Random
-from dstore.core.errors import DstoreError
-from dstore.core.groups import Capacity, ServerIdentity
+from dstore.core.errors import DeadlineExceeded, DstoreError
+from dstore.core.groups import ServerIdentity
 from dstore.core.interfaces import Cluster
-from dstore.core.limits import HEARTBEAT_INTERVAL_S
+from dstore.core.limits import HEARTBEAT_INTERVAL_S, HEARTBEAT_TIMEOUT_S
 from dstore.core.upkeep import Heartbeat, Orders
 
 #: Refusals of the master that retrying cannot change. SERVER_ALREADY_RUNNING is none: after a crash, the master
 #: believes for a few seconds that the earlier process is up.
 _FINAL_REASONS = frozenset(
-    {"WRONG_CLUSTER", "SERVER_NAME_TAKEN", "SERVER_IDENTITY_INVALID", "SERVER_REPLACED", "PERMISSION_DENIED"}
+    {
+        "WRONG_CLUSTER",
+        "SERVER_NAME_TAKEN",
+        "SERVER_IDENTITY_INVALID",
+        "SERVER_REPLACED",
+        "SERVER_REMOVED",
+        "PERMISSION_DENIED",
+    }
 )
 
 _log = logging.getLogger(__name__)
@@ -32,7 +43,8 @@ class Membership:
 
     Args:
         identity: how the server presents itself; the disk's uuid and cluster are filled in from the store.
-        streams: returns how many write and read streams are under way.
+        reporter: says how things are.
+        obedience: does what is ordered; its ``run`` is the caller's to start.
     """
 
     def __init__(
@@ -41,7 +53,8 @@ class Membership:
         store: ChunkStore,
         random: Random,
         identity: ServerIdentity,
-        streams: Callable[[], tuple[int, int]],
+        reporter: Reporter,
+        obedience: Obedience,
         *,
         backoff: Backoff | None = None,
     ) -> None:
@@ -49,11 +62,12 @@ class Membership:
         self._store = store
         self._random = random
         self._identity = identity
-        self._streams = streams
+        self._reporter = reporter
+        self._obedience = obedience
         self._backoff = backoff or Backoff()
         self._interval_s = HEARTBEAT_INTERVAL_S
+        self._incarnation = 0
         self._registered = False
-        self._assignments_digest = b""
         self._last_failure: str | None = None
 
     @property
@@ -63,15 +77,15 @@ class Membership:
 
     @property
     def last_failure(self) -> str | None:
-        """Why the last call to the master failed; None when it did not."""
-        return self._last_failure
+        """Why the last call to the master failed, or its orders are not obeyed; None when all is well."""
+        return self._last_failure or self._obedience.failure
 
     async def run(self) -> None:
         """Join, report, join again; never returns.
 
         Raises:
             DstoreError: the master refuses this server for good, for example ``WRONG_CLUSTER``,
-                ``SERVER_NAME_TAKEN`` or ``SERVER_REPLACED``; the process should end.
+                ``SERVER_NAME_TAKEN``, ``SERVER_REPLACED`` or ``SERVER_REMOVED``; the process should end.
         """
         while True:
             await self._join()
@@ -86,8 +100,7 @@ class Membership:
                 registration = await self._cluster.register(identity)
                 # Before anything else: whose disk this is must not depend on which master answers next.
                 await self._store.bind_cluster(registration.cluster_id)
-                await self._obey(registration.orders)
-                self._store.reconciled()
+                await self._obedience.begin(registration.orders)
             except DstoreError as error:
                 self._raise_if_final(error)
                 self._note(error, "cannot join the cluster yet")
@@ -95,6 +108,7 @@ class Membership:
                 attempt += 1
                 continue
             self._interval_s = registration.heartbeat_interval_s
+            self._incarnation = registration.incarnation
             self._registered = True
             self._note_success(f"joined cluster {registration.cluster_id}")
             return
@@ -111,8 +125,9 @@ class Membership:
 
     async def _report_once(self) -> bool:
         """Send one heartbeat; return False when this server must join again."""
+        heartbeat = self._reporter.heartbeat(self._identity.boot_id, self._incarnation)
         try:
-            await self._obey(await self._cluster.heartbeat(await self._heartbeat()))
+            orders = await self._call(heartbeat)
         except DstoreError as error:
             if error.reason == "SERVER_UNKNOWN":
                 _log.warning("the master does not know this server any more; joining again")
@@ -121,34 +136,21 @@ class Membership:
             self._raise_if_final(error)
             self._note(error, "a heartbeat failed")
         else:
+            self._reporter.forget(heartbeat)
+            self._obedience.submit(orders)
             self._note_success("the master answers again")
         return True
 
-    async def _obey(self, orders: Orders) -> None:
-        if orders.assignments is not None:
-            await self._store.adopt_epochs(orders.assignments)
-            self._assignments_digest = orders.assignments_digest
-
-    async def _heartbeat(self) -> Heartbeat:
-        write_streams, read_streams = self._streams()
-        disk = self._store.identity
-        return Heartbeat(
-            server_id=disk.server_id,
-            boot_id=self._identity.boot_id,
-            capacity=await self._placeable_capacity(),
-            chunk_count=self._store.chunk_count,
-            corrupt_chunk_count=len(self._store.corrupt),
-            write_streams=write_streams,
-            read_streams=read_streams,
-            assignments_digest=self._assignments_digest,
-        )
-
-    async def _placeable_capacity(self) -> Capacity:
-        """Return size and use of the disk; a suspect disk counts as full, so that nothing is placed on it."""
-        capacity = await self._store.capacity()
-        if self._store.suspicion is not None:
-            return replace(capacity, used_bytes=capacity.total_bytes)
-        return capacity
+    async def _call(self, heartbeat: Heartbeat) -> Orders:
+        try:
+            async with asyncio.timeout(HEARTBEAT_TIMEOUT_S):
+                return await self._cluster.heartbeat(heartbeat)
+        except TimeoutError as error:
+            if isinstance(error, DstoreError):
+                raise
+            raise DeadlineExceeded(
+                f"The master did not answer a heartbeat within {HEARTBEAT_TIMEOUT_S:g} s; the next one follows."
+            ) from None
 
     def _raise_if_final(self, error: DstoreError) -> None:
         if error.reason in _FINAL_REASONS:

@@ -1,29 +1,28 @@
 """Writing one chunk to the own disk. States: receiving → committing → durable; from the first two also → dropped.
 
-Frames are checked and summed as they arrive, on the event loop, and written behind it: while one write is with the
-disk, the next frames gather and go out together. At most ``RELAY_FRAMES_MAX`` frames wait, then ``send`` does.
+Frames are checked as they arrive, and written behind (``newchunk``).
 """
 
 import asyncio
 import contextlib
 
 from dstore.chunkserver import paths
-from dstore.chunkserver.chunkfile import BlockSums, ChunkHeader, encode_footer, encode_header
+from dstore.chunkserver.chunkfile import ChunkHeader
 from dstore.chunkserver.chunkreader import ChunkReader
 from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteFinish, WriteHeader, WriteResult
-from dstore.core.environment import Buffer, DiskFile
-from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound, OutOfSpace
+from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound
 from dstore.core.ids import ChunkId
-from dstore.core.limits import FILL_WRITE_MAX, FRAME_SIZE_BYTES_MAX, RELAY_FRAMES_MAX
+from dstore.core.limits import FRAME_SIZE_BYTES_MAX
 
 
 async def open_local_writer(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> "LocalWriter":
     """Begin a chunk whose header was checked (``admission.check_header``). A caller that is cancelled leaves nothing.
 
     Raises:
-        NotReady: ``STALE_GROUP_EPOCH``.
+        NotReady: ``STALE_GROUP_EPOCH``, ``CHUNK_SETTLED``.
         OutOfSpace: ``DISK_FULL``.
         Unavailable: ``DISK_FAILED``.
     """
@@ -46,43 +45,24 @@ async def _undo(opening: "asyncio.Future[LocalWriter]") -> None:
 async def _open(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> "LocalWriter":
     chunk_id = header.chunk_id
     store.epochs.check(chunk_id.group_id, header.group_epoch)
+    store.require_wanted(chunk_id, is_new=True)
     store.require_good_disk()
+    await store.require_room(header.length_bytes)
     async with store.translate(f"beginning chunk {chunk_id}"):
-        capacity = await store.disk.capacity()
-        if capacity.used_bytes + header.length_bytes > FILL_WRITE_MAX * capacity.total_bytes:
-            raise OutOfSpace(
-                f"The disk of {store.name} is {capacity.fill:.0%} full and takes no more chunks. "
-                "Delete files, or add a chunkserver.",
-                reason="DISK_FULL",
-            )
         # Invariant 7: the newer epoch is durable before the first thing is done under it.
         await store.epochs.adopt(chunk_id.group_id, header.group_epoch)
-        await store.prepare_directory(chunk_id)
-        temporary = store.names.new(str(chunk_id))
-        file = await store.disk.create(temporary)
-    return LocalWriter(store, reader, header, file, temporary)
+    chunk_header = ChunkHeader(header.cluster_id, chunk_id, header.length_bytes, header.descriptor)
+    return LocalWriter(store, reader, header, await NewChunk.create(store, chunk_header))
 
 
 class LocalWriter:
     """A ``ChunkWriter`` whose receiver is the own disk. An error of ``send`` or ``finish`` wants an ``abort``."""
 
-    def __init__(
-        self, store: ChunkStore, reader: ChunkReader, header: WriteHeader, file: DiskFile, temporary: str
-    ) -> None:
+    def __init__(self, store: ChunkStore, reader: ChunkReader, header: WriteHeader, chunk: NewChunk) -> None:
         self._store = store
         self._reader = reader
         self._header = header
-        self._file = file
-        self._temporary = temporary
-        chunk_header = ChunkHeader(header.cluster_id, header.chunk_id, header.length_bytes, header.descriptor)
-        self._page = encode_header(chunk_header)
-        self._sums = BlockSums()
-        self._received_bytes = 0
-        self._waiting: list[Buffer] = [self._page]
-        self._written_bytes = 0
-        self._unwritten_frames = 0
-        self._flush: asyncio.Task[None] | None = None
-        self._room = asyncio.Event()
+        self._chunk = chunk
         self._commit: asyncio.Task[WriteResult] | None = None
         self._dropped = False
 
@@ -97,15 +77,7 @@ class LocalWriter:
         """
         self._require_receiving()
         self._check(frame)
-        self._sums.update(frame.data)
-        self._received_bytes += len(frame.data)
-        self._waiting.append(frame.data)
-        self._unwritten_frames += 1
-        self._start_flush()
-        while self._unwritten_frames >= RELAY_FRAMES_MAX:
-            self._room.clear()
-            await self._room.wait()
-            self._raise_failure()
+        await self._chunk.add(frame.data)
 
     async def finish(self, finish: WriteFinish) -> WriteResult:
         """See ``ChunkWriter.finish``: file synced, renamed, directory synced (Invariant 1).
@@ -113,12 +85,12 @@ class LocalWriter:
         Raises:
             AlreadyExists: ``CHUNK_EXISTS``.
             Corrupt: ``CHUNK_CRC_MISMATCH``; ``CHUNK_CORRUPT`` when the chunk is there already, but damaged.
-            NotReady: ``STALE_GROUP_EPOCH``, when a newer epoch came while the chunk was written.
+            NotReady: ``STALE_GROUP_EPOCH``, ``CHUNK_SETTLED``, when these orders came while the chunk was written.
             OutOfSpace: ``DISK_FULL``.
             Unavailable: ``DISK_FAILED``.
         """
         self._require_receiving()
-        received = WriteFinish(self._received_bytes, self._sums.crc32c)
+        received = WriteFinish(self._chunk.received_bytes, self._chunk.crc32c)
         if finish != received or received.length_bytes != self._header.length_bytes:
             raise Corrupt(
                 f"The finish says {_describe(finish)}, the header {self._header.length_bytes} bytes, but "
@@ -140,10 +112,10 @@ class LocalWriter:
                 f"A frame has {size} bytes; it must have 1 to {FRAME_SIZE_BYTES_MAX}. Cut the chunk accordingly.",
                 reason="FRAME_TOO_LARGE",
             )
-        if frame.offset != self._received_bytes or frame.offset + size > self._header.length_bytes:
+        if frame.offset != self._chunk.received_bytes or frame.offset + size > self._header.length_bytes:
             raise InvalidRequest(
                 f"A frame covers bytes {frame.offset} to {frame.offset + size}; it must start at "
-                f"{self._received_bytes} and end by {self._header.length_bytes}. Send frames in order.",
+                f"{self._chunk.received_bytes} and end by {self._header.length_bytes}. Send frames in order.",
                 reason="FRAME_OFFSET_INVALID",
             )
         if crc32c(frame.data) != frame.crc32c:
@@ -159,79 +131,49 @@ class LocalWriter:
                 "The write stream has ended; nothing can be sent after a finish or a failure.",
                 reason="STREAM_INVALID",
             )
-        self._raise_failure()
-
-    def _raise_failure(self) -> None:
-        if self._flush is not None and self._flush.done():
-            self._flush.result()
-
-    def _start_flush(self) -> None:
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._write_behind())
-
-    async def _write_behind(self) -> None:
-        """Write everything that waits, and what comes meanwhile; one write at a time, so the file only grows."""
-        try:
-            async with self._store.translate(f"writing chunk {self._header.chunk_id}"):
-                while self._waiting:
-                    batch, frames = self._waiting, self._unwritten_frames
-                    self._waiting = []
-                    await self._file.write_at(self._written_bytes, batch)
-                    self._written_bytes += sum(map(len, batch))
-                    self._unwritten_frames -= frames
-                    self._room.set()
-        finally:
-            self._room.set()
+        self._chunk.raise_failure()
 
     async def _make_durable(self) -> WriteResult:
-        footer = self._sums.footer()
-        self._waiting.append(encode_footer(self._page, self._received_bytes, footer))
-        self._start_flush()
-        assert self._flush is not None
-        await self._flush
-        async with self._store.translate(f"storing chunk {self._header.chunk_id}"):
-            await self._file.sync()
-            await self._file.close()
-            async with self._store.committing(self._header.chunk_id):
-                # Invariant 7: the epoch may have moved on while the frames came, and during every wait here.
-                self._check_epoch()
-                if not await self._is_stored(footer.crc32c):
-                    self._check_epoch()
-                    await self._give_name()
-                self._check_epoch()
+        await self._chunk.seal()
+        chunk_id = self._header.chunk_id
+        async with self._store.translate(f"storing chunk {chunk_id}"), self._store.committing(chunk_id):
+            # Invariant 7: the orders may have moved on while the frames came, and during every wait here.
+            self._check_wanted()
+            if not await self._is_stored():
+                self._check_wanted()
+                await self._give_name()
+            self._check_wanted()
         return WriteResult((ReplicaAck(self._store.identity.server_id, Durability.SYNCED),))
 
-    def _check_epoch(self) -> None:
+    def _check_wanted(self) -> None:
         self._store.epochs.check(self._header.chunk_id.group_id, self._header.group_epoch)
+        self._store.require_wanted(self._header.chunk_id, is_new=True)
 
     async def _give_name(self) -> None:
-        disk, path = self._store.disk, paths.chunk_path(self._header.chunk_id)
-        await disk.rename(self._temporary, path)
+        disk, chunk_id = self._store.disk, self._header.chunk_id
+        await self._chunk.give_name()
         try:
-            await disk.sync_directory(paths.chunk_directory(self._header.chunk_id))
+            await disk.sync_directory(paths.chunk_directory(chunk_id))
         except OSError:
             # Whether the name lasts is unknown, and nobody was told that it does: the copy is dropped.
             with contextlib.suppress(OSError):
-                await disk.remove(path)
+                await disk.remove(paths.chunk_path(chunk_id))
             raise
-        self._store.chunk_count += 1
+        self._store.catalog.add(chunk_id, self._chunk.held)
 
-    async def _is_stored(self, crc: int) -> bool:
+    async def _is_stored(self) -> bool:
         """Tell whether the same chunk is already there, and intact. Invariant 6: it is never replaced."""
         chunk_id = self._header.chunk_id
         try:
             stat = await self._reader.verify(chunk_id)
         except NotFound:
             return False
-        if (stat.length_bytes, stat.crc32c, stat.descriptor) != (
-            self._header.length_bytes,
-            crc,
-            self._header.descriptor,
-        ):
+        expected = (self._header.length_bytes, self._chunk.crc32c, self._header.descriptor)
+        if (stat.length_bytes, stat.crc32c, stat.descriptor) != expected:
             raise _exists(chunk_id, self._store.name)
         # Its writer may have been interrupted before this.
         await self._store.disk.sync_directory(paths.chunk_directory(chunk_id))
-        await self._store.disk.remove(self._temporary)
+        await self._chunk.drop()
         return True
 
     async def _drop(self) -> None:
@@ -239,24 +181,8 @@ class LocalWriter:
             await asyncio.wait([self._commit])
             if self._commit.exception() is None:
                 return
-        if self._dropped:
-            return
         self._dropped = True
-        self._waiting = []
-        if self._flush is not None and not self._flush.done():
-            self._flush.cancel()
-        if self._flush is not None:
-            await asyncio.wait([self._flush])
-            if not self._flush.cancelled():
-                self._flush.exception()  # it was raised already, or nobody is left to hear it
-        try:
-            await self._file.close()
-            await self._store.disk.remove(self._temporary)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            # The next start removes it; that the disk is suspect is remembered and logged.
-            self._store.fail(error, "dropping a chunk")
+        await self._chunk.drop()
 
 
 def _describe(finish: WriteFinish) -> str:

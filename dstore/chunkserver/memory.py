@@ -30,6 +30,11 @@ class MemoryDisk:
         self._directories: set[str] = {""}
         self._boots = 0
 
+    @property
+    def queue_depth(self) -> int:
+        """See ``Disk.queue_depth``."""
+        return 0
+
     def crash(self) -> None:
         """Lose the power: only what was synced is left, and files that were open are dead."""
         self._boots += 1

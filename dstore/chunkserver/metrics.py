@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from dstore import __version__
+from dstore.core.upkeep import CopyReport, DiskProbe, ScrubReport
 
 _DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -42,6 +43,42 @@ class ChunkserverMetrics:
         self.corrupt_chunks = Gauge(
             "dstore_corrupt_chunks", "Chunks that failed a check and are not served.", registry=registry
         )
+        self._add_upkeep(registry)
+
+    def _add_upkeep(self, registry: CollectorRegistry) -> None:
+        self.copied_chunks = Counter("dstore_copied_chunks_total", "Chunks copied from peers.", registry=registry)
+        self.copied_bytes = Counter("dstore_copied_bytes_total", "Ciphertext copied from peers.", registry=registry)
+        self.pending_groups = Gauge("dstore_copy_pending_groups", "Groups that are being filled.", registry=registry)
+        self.pending_chunks = Gauge(
+            "dstore_copy_pending_chunks", "Chunks that are known to be lacking here.", registry=registry
+        )
+        self.scrubbed_bytes = Counter("dstore_scrub_bytes_total", "Ciphertext that the scrub read.", registry=registry)
+        self.scrub_passes = Counter("dstore_scrub_passes_total", "Full passes of the scrub.", registry=registry)
+        self.scrub_position = Gauge(
+            "dstore_scrub_position_ratio", "Share of the present pass that is done.", registry=registry
+        )
+        self.trash_chunks = Gauge("dstore_trash_chunks", "Chunks in the trash.", registry=registry)
+        self.probe_latency_s = Gauge(
+            "dstore_disk_probe_seconds", "What the last small write and fsync took.", registry=registry
+        )
+        self.probe_pending_s = Gauge(
+            "dstore_disk_probe_pending_seconds", "How long such a write is under way.", registry=registry
+        )
+        self._shown = (0, 0, 0, 0)
+
+    def show_upkeep(self, *, copying: CopyReport, scrub: ScrubReport, probe: DiskProbe, trash_count: int) -> None:
+        """Take over what the engines of upkeep report; their totals only grow."""
+        totals = (copying.copied_chunks, copying.copied_bytes, scrub.checked_bytes, scrub.passes)
+        counters = (self.copied_chunks, self.copied_bytes, self.scrubbed_bytes, self.scrub_passes)
+        for counter, total, shown in zip(counters, totals, self._shown, strict=True):
+            counter.inc(total - shown)
+        self._shown = totals
+        self.pending_groups.set(copying.pending_groups)
+        self.pending_chunks.set(copying.pending_chunks)
+        self.scrub_position.set(scrub.position)
+        self.trash_chunks.set(trash_count)
+        self.probe_latency_s.set(probe.latency_s)
+        self.probe_pending_s.set(probe.pending_s)
 
     def render(self) -> bytes:
         """Return the text that Prometheus reads."""

@@ -3,10 +3,13 @@
     IDENTITY                                       whose disk this is
     STANDING                                       how far the metadata had come whose orders were obeyed
     SCRUB                                          how far the scrub is
+    STANDING                                       highest standing of a master that was seen
     LOCK                                           held by the running process
     groups/<group>/EPOCH                           newest epoch of the group that was seen
     groups/<group>/<fan-out>/<chunk id>            one chunk
     corrupt/<chunk id>                             an empty file: the chunk failed a check
+    trash/<chunk id>                               a chunk that was discarded; an empty file when it was not here
+    trash/<chunk id>.dropped                       a chunk that was moved away with its whole group
     tmp/<name>.<number>                            a file that is being written; removed at the next start
 
 ``<group>`` is 8 hex digits, ``<fan-out>`` the last 2 hex digits of the chunk's sequence: at most 256
@@ -20,18 +23,27 @@ from dstore.core.ids import ChunkId, GroupId
 GROUPS = "groups"
 TEMPORARY = "tmp"
 CORRUPT = "corrupt"
+TRASH = "trash"
+#: All directories of the root.
+DIRECTORIES = (TEMPORARY, GROUPS, CORRUPT, TRASH)
 IDENTITY = "IDENTITY"
 STANDING = "STANDING"
 SCRUB = "SCRUB"
 LOCK = "LOCK"
 EPOCH = "EPOCH"
+STANDING = "STANDING"
+#: What the file in ``tmp`` is called that shows how fast the disk is.
+PROBE = "PROBE"
 #: Written to measure the disk, and removed at once.
 PROBE = "PROBE"
 
 _GROUP = re.compile(r"[0-9a-f]{8}")
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
 _CHUNK = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}")
-_TEMPORARY = re.compile(r"(?:IDENTITY|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
+_DROPPED = ".dropped"
+_TEMPORARY = re.compile(
+    r"(?:IDENTITY|STANDING|PROBE|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+"
+)
 
 
 def group_directory(group_id: GroupId) -> str:
@@ -52,6 +64,16 @@ def chunk_path(chunk_id: ChunkId) -> str:
 def corrupt_path(chunk_id: ChunkId) -> str:
     """Return the path of the mark that a chunk is corrupt."""
     return f"{CORRUPT}/{chunk_id}"
+
+
+def discarded_path(chunk_id: ChunkId) -> str:
+    """Return where a chunk is, or its tombstone, once it was discarded."""
+    return f"{TRASH}/{chunk_id}"
+
+
+def dropped_path(chunk_id: ChunkId) -> str:
+    """Return where a chunk is once its whole group was dropped."""
+    return f"{TRASH}/{chunk_id}{_DROPPED}"
 
 
 def epoch_path(group_id: GroupId) -> str:
@@ -84,6 +106,12 @@ def parse_fan_out(name: str) -> int | None:
 def parse_corrupt(name: str) -> ChunkId | None:
     """Return the chunk that a name in ``corrupt`` stands for; None when it stands for none."""
     return ChunkId.parse(name) if _CHUNK.fullmatch(name) else None
+
+
+def parse_trash(name: str) -> tuple[ChunkId, bool] | None:
+    """Return the chunk that a name in ``trash`` stands for, and whether it was dropped; None when for none."""
+    chunk_name = name.removesuffix(_DROPPED)
+    return (ChunkId.parse(chunk_name), chunk_name != name) if _CHUNK.fullmatch(chunk_name) else None
 
 
 def parse_chunk(group_id: GroupId, fan_out: int, name: str) -> ChunkId | None:

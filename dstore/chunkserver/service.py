@@ -1,7 +1,7 @@
 """``Chunks`` on one disk: admission, the own copy, the relay, reads; and what is counted about them."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 from dstore.chunkserver.admission import check_header
 from dstore.chunkserver.chunkreader import ChunkReader
@@ -11,9 +11,10 @@ from dstore.chunkserver.metrics import ChunkserverMetrics
 from dstore.chunkserver.relay import STALL_TIMEOUTS, RelayWriter, StallTimeouts
 from dstore.chunkserver.silence import SilenceLimit
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError, LimitExceeded
-from dstore.core.ids import ChunkId
+from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import ChunkWriter, Peers
 from dstore.core.limits import CONCURRENT_CHUNK_WRITES_MAX
 
@@ -22,6 +23,7 @@ class ChunkService:
     """Implements ``core.interfaces.Chunks``.
 
     Attributes:
+        reader: of the chunks that are served.
         write_streams: under way now.
         read_streams: under way now.
     """
@@ -37,7 +39,7 @@ class ChunkService:
         write_streams_max: int = CONCURRENT_CHUNK_WRITES_MAX,
     ) -> None:
         self._store = store
-        self._reader = ChunkReader(store)
+        self.reader = ChunkReader(store)
         self._peers = peers
         self._clock = clock
         self._metrics = metrics
@@ -58,7 +60,7 @@ class ChunkService:
                 )
             check_header(header, self._store.identity)
             self._store.require_reconciled()
-            writer: ChunkWriter = await open_local_writer(self._store, self._reader, header)
+            writer: ChunkWriter = await open_local_writer(self._store, self.reader, header)
             if header.chain:
                 writer = RelayWriter(writer, self._peers, header, self._timeouts)
             stream.inner = writer
@@ -79,7 +81,7 @@ class ChunkService:
         try:
             self._store.require_reconciled()
             # Closed here and now, not by the garbage collector: it holds an open file.
-            async with aclosing(self._reader.read(request)) as frames:
+            async with aclosing(self.reader.read(request)) as frames:
                 async for frame in frames:
                     metrics.read_bytes.inc(len(frame.data))
                     yield frame
@@ -93,17 +95,33 @@ class ChunkService:
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         """See ``ChunkService.StatChunk``."""
+        async with self._answering("stat"):
+            return await self.reader.stat(chunk_id)
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        """See ``ChunkService.GetGroupDigest``."""
+        async with self._answering("digest"):
+            return await self._store.holdings.digest(group_id)
+
+    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
+        """See ``ChunkService.ListGroup``."""
+        async with self._answering("list"):
+            return await self._store.holdings.page(group_id, bucket=bucket, after_sequence=after_sequence, count=count)
+
+    @asynccontextmanager
+    async def _answering(self, operation: str) -> AsyncIterator[None]:
+        """Refuse before the server is reconciled; count and attribute failures."""
         try:
             self._store.require_reconciled()
-            return await self._reader.stat(chunk_id)
+            yield
         except DstoreError as error:
-            self._metrics.operation_failures.labels("stat", error.reason).inc()
+            self._metrics.operation_failures.labels(operation, error.reason).inc()
             self._store.attribute(error)
             raise
 
     async def close(self) -> None:
         """Close the files that are kept open."""
-        await self._reader.close()
+        await self.reader.close()
 
     async def refresh_metrics(self) -> None:
         """Measure what is a state and not an event.

@@ -83,3 +83,7 @@ class Disk(Protocol):
 
     async def capacity(self) -> Capacity:
         """Return size and use of the file system."""
+
+    @property
+    def queue_depth(self) -> int:
+        """Calls that wait for their turn."""

@@ -93,6 +93,8 @@ COLLECT_ROWS_MAX = 2_000
 
 #: Often enough that two lost beats are noticed within SERVER_SUSPECT_AFTER_S.
 HEARTBEAT_INTERVAL_S = 1.0
+#: A heartbeat that is not answered for this long is given up, and the next one follows.
+HEARTBEAT_TIMEOUT_S = 2.0
 #: A server that missed beats for this long gets no new chunks.
 SERVER_SUSPECT_AFTER_S = 3.0
 #: A server that missed beats for this long is avoided by reads; must be noticed within 10 s.
@@ -132,12 +134,25 @@ LEADER_LEASE_S = 10.0
 LEADER_BEAT_S = 2.0
 #: Every chunk is read within this time: two weeks, the custom of the field.
 SCRUB_PERIOD_DEFAULT_S = 14 * 24 * 3600.0
+#: The scrub is paced so as to need this share of its period: restarts and pauses take the rest.
+SCRUB_SHARE = 0.8
+#: The scrub waits in steps of this while others need the disk, but reads on once it is this far behind its pace.
+SCRUB_YIELD_S = 0.25
+SCRUB_BEHIND_MAX_S = 600.0
+#: Others need the disk when more streams than this are under way, or more calls wait for it.
+SCRUB_BUSY_STREAMS = 2
+SCRUB_BUSY_QUEUE = 4
+#: How often the position of the scrub is stored.
+SCRUB_POSITION_INTERVAL_S = 60.0
 #: What one server copies from others at most: below half of a 10 Gbit/s link, so that clients are still served.
 COPY_BYTES_PER_S_DEFAULT = 400 * MIB
 #: How long the trash of a chunkserver keeps a chunk.
 TRASH_DELAY_DEFAULT_S = 3600.0
 #: Chunks that one server copies at once; each holds a few frames.
 COPY_STREAMS_MAX = 4
+#: Members of a group compare what they hold this often, and this soon after a comparison failed; it costs a digest.
+COMPARE_INTERVAL_S = 600.0
+COMPARE_RETRY_S = 30.0
 #: Memberships that are being filled, of one server and in all: enough that copying never waits for the master, few
 #: enough that the most endangered groups come first.
 FILLING_PER_SERVER_MAX = 64
@@ -149,10 +164,39 @@ MOVES_MAX = 1_024
 CHANGES_PER_ROUND_MAX = 1_024
 #: How far the fill of a disk may be from the mean of all, in shares of a disk, before data is moved.
 BALANCE_TOLERANCE = 0.05
+#: A source that sends nothing of a chunk for this long is given up: longer than a busy disk takes for a frame.
+COPY_STALL_TIMEOUT_S = 10.0
 #: Chunks of one list in a report or in orders: below a message, and enough for a thousand copies a second.
 MISSING_PER_ORDER_MAX = 1_000
 DISCARDS_PER_ORDER_MAX = 4_000
 CORRUPT_REPORTED_MAX = 1_000
+#: A deleted chunk stays on the disks for this long after its row was written: readers that opened the file before can
+#: come to an end, and an operator who sees a mistake can stop the master.
+COLLECTION_GRACE_DEFAULT_S = 60.0
+#: A copy of a group on a server that is no member of it stays for this long: it may be wanted as a source again.
+DROP_GRACE_DEFAULT_S = 60.0
+#: Deleted chunks that servers are told to discard at once: four full lists of orders.
+DISCARDS_OUTSTANDING_MAX = 16_000
+#: Rows of deleted chunks that one transaction removes: other writers wait for it.
+DISCARDS_FINISHED_MAX = 2_000
+#: Copies of groups that one server is told to drop at once: each takes its disk a while.
+DROPS_PER_ORDER_MAX = 16
+#: A collection that takes more than this share of a server, and more than this many of its chunks, within an hour stops
+#: and asks: more often a mistake than a wish.
+COLLECTION_LOSS_SHARE_MAX = 0.25
+COLLECTION_LOSS_CHUNKS_MAX = 100
+COLLECTION_LOSS_WINDOW_S = 3600.0
+#: A server that was not heard for this long is away: rows of deleted chunks do not wait for it, but remember it.
+SERVER_AWAY_AFTER_S = 600.0
+#: What one transaction of the collection takes of the past, and how often in one round.
+COLLECT_ROUNDS_MAX = 8
+#: How far the counters jump when the metadata turns out to be older than what chunkservers saw: further than anything
+#: can have been given out since the copy was taken, and small beside 2^63.
+RESTORE_GAP = 1 << 32
+#: The same for ids of groups, which have 32 bits.
+RESTORE_GROUP_GAP = 1 << 20
+#: Ids of groups have 32 bits on the wire.
+GROUP_ID_MAX = (1 << 32) - 1
 #: Chunks of one page of a group's listing: about 20 bytes each.
 HELD_CHUNKS_PER_PAGE_MAX = 10_000
 
@@ -196,6 +240,14 @@ HIGH_WATER_BATCH_MAX = 256
 HIGH_WATER_REMEMBERED_MAX = 100_000
 #: Threads for blocking disk calls in a server.
 DISK_THREADS = 4
+#: Chunk files that a chunkserver keeps open, header and footer checked: a descriptor and about 10 KiB each.
+OPEN_CHUNKS_MAX = 128
+#: Footers that are read at once to learn what a disk holds; more than threads, so that none of them waits.
+FOOTERS_READ_AT_ONCE = 2 * DISK_THREADS
+#: Chunks that are purged from the trash in one go; discards wait for it.
+PURGE_BATCH_MAX = 256
+#: Names that mean nothing on a disk and are shown one by one; the others are only counted.
+UNKNOWN_NAMES_REPORTED_MAX = 100
 #: Writes that are gathered into one metadata transaction.
 GROUP_COMMIT_MAX = 256
 #: Metadata writes that wait for the writer; more are refused.
@@ -241,6 +293,7 @@ assert SERVER_DOWN_AFTER_S < SERVER_AVOID_DURATION_S
 assert HIGH_WATER_BATCH_MAX < HIGH_WATER_REMEMBERED_MAX
 assert PLACEMENTS_AHEAD_MAX <= CHUNK_ALLOCATION_MAX
 assert READ_AHEAD_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0 == READ_AHEAD_SIZE_BYTES_MAX % SEGMENT_SIZE_BYTES
+assert HEARTBEAT_INTERVAL_S + HEARTBEAT_TIMEOUT_S <= SERVER_SUSPECT_AFTER_S
 assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10
 assert RETENTION_DEFAULT_S <= RETENTION_MAX_S
 assert RUNNING_TIME_STEP_S < REQUEST_RETENTION_S / 100
@@ -252,5 +305,8 @@ assert 3 * LEADER_BEAT_S < LEADER_LEASE_S
 assert MOVES_PER_SERVER_MAX < FILLING_PER_SERVER_MAX and MOVES_MAX < FILLING_MAX
 assert CHANGES_PER_ROUND_MAX <= FILLING_MAX
 assert PROBE_SLOW_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < SERVER_OUT_AFTER_DEFAULT_S
+assert DISCARDS_PER_ORDER_MAX <= DISCARDS_OUTSTANDING_MAX
+assert SERVER_DOWN_AFTER_S < SERVER_AWAY_AFTER_S
+assert RESTORE_GROUP_GAP < GROUP_ID_MAX
 assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX

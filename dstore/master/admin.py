@@ -1,11 +1,12 @@
 """The master's side of ``Admin``."""
 
 from dstore.core.errors import InvalidRequest
-from dstore.core.groups import ServerPhase
 from dstore.core.ids import ChunkId, ServerId
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription
 from dstore.master import reading, status
+from dstore.master.facts import Facts
+from dstore.master.observing import observe
 from dstore.master.reading import OpenedRows
 from dstore.master.shared import Shared
 from dstore.master.store.base import Transaction
@@ -19,20 +20,20 @@ class AdminService:
 
     async def get_status(self) -> ClusterStatus:
         """Describe the cluster on one screen."""
+        return self.describe(await observe(self._shared))
+
+    def describe(self, facts: Facts) -> ClusterStatus:
+        """Make the status of what was read a moment ago."""
         shared = self._shared
-        states = shared.membership.states(shared.clock.monotonic_s())
-        # Suspects are still read from.
-        alive = frozenset(server_id for server_id, state in states.items() if state.phase is not ServerPhase.DOWN)
-        groups = shared.allocator.groups
-        facts = await shared.store.read(lambda tx: status.read_facts(tx, groups, alive))
-        await shared.allocator.know(counts.group_id for counts in facts.groups)
-        expected = status.expected_chunks(facts, shared.allocator.groups)
+        now_s = shared.clock.monotonic_s()
+        states, groups = shared.membership.states(now_s), shared.allocator.groups
+        lacking = shared.holdings.judge(facts, groups, states, now_s)
         return status.build_status(
             shared.cluster,
             facts,
-            shared.allocator.groups,
+            groups,
             states,
-            lacking=shared.holdings.judge(expected, states, shared.clock.monotonic_s()),
+            lacking={server_id: sum(counts.values()) for server_id, counts in lacking.items()},
             version=shared.version,
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),

@@ -148,29 +148,27 @@ class Candidates:
 
 
 def why_no_candidate(scene: Scene, group: PlannedGroup, beside: Iterable[ServerId]) -> str | None:
-    """Return, in the form "2 hold a copy already, 1 is not up", why no server could become a member of a group.
+    """Return, in the form "2 are in the group already, 1 is not up", why no server could become a member of a group.
 
-    Returns None when one could.
+    ``beside`` are the members that are to stay. Returns None when there is one that could.
     """
-    members = {member.server_id for member in group.members}
+    beside = frozenset(beside)
+    members = beside.union(member.server_id for member in group.members)
     barred = {scene.domains[server_id] for server_id in beside if server_id in scene.domains}
     counts: Counter[str] = Counter()
     for server_id, server in scene.servers.items():
-        limit_bytes = FILL_PLACEMENT_MAX * server.capacity.total_bytes
-        if server_id in members:
-            counts["members of it already"] += 1
-        elif not server.is_up or server.capacity.total_bytes == 0:
+        if not server.is_up or server.capacity.total_bytes == 0:
             counts["not up"] += 1
+        elif server_id in members:
+            counts["in the group already"] += 1
         elif server.duty is not Duty.ACTIVE:
             counts["draining" if server.duty is Duty.DRAINING else "in maintenance"] += 1
         elif scene.domains[server_id] in barred:
             counts[f"on the {scene.policy.failure_domain} of a member"] += 1
-        elif server.capacity.used_bytes + group.chunk_bytes >= limit_bytes:
+        elif server.capacity.used_bytes + group.chunk_bytes >= FILL_PLACEMENT_MAX * server.capacity.total_bytes:
             counts[f"without room below {FILL_PLACEMENT_MAX:.0%}"] += 1
         else:
             return None
-    if not counts:
-        return "there are no chunkservers"
     return ", ".join(f"{count} {'is' if count == 1 else 'are'} {text}" for text, count in counts.items())
 
 

@@ -1,6 +1,6 @@
 """The settings of a master."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dstore.core.errors import InvalidRequest
@@ -8,13 +8,42 @@ from dstore.core.files import Policy
 from dstore.core.limits import (
     CHUNK_SIZE_BYTES_MAX,
     CHUNK_SIZE_BYTES_MIN,
+    COPY_BYTES_PER_S_DEFAULT,
     REPLICAS_MAX,
     RETENTION_DEFAULT_S,
     RETENTION_MAX_S,
+    SCRUB_PERIOD_DEFAULT_S,
     SEGMENT_SIZE_BYTES,
+    SERVER_OUT_AFTER_DEFAULT_S,
+    TRASH_DELAY_DEFAULT_S,
 )
+from dstore.core.upkeep import UpkeepSettings
 
 FAILURE_DOMAINS = ("server", "host", "rack")
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepConfig:
+    """How a master looks after its cluster; may differ from start to start.
+
+    Attributes:
+        out_after_s: a server that is down for this long is out.
+        scrub_period_s: every chunk is read and checked within this time; 0 switches the scrub off.
+        copy_bytes_per_s: what one server copies from others at most; 0 means no limit.
+        trash_delay_s: how long the trash of a chunkserver keeps a chunk.
+    """
+
+    out_after_s: float = SERVER_OUT_AFTER_DEFAULT_S
+    scrub_period_s: float = SCRUB_PERIOD_DEFAULT_S
+    copy_bytes_per_s: int = COPY_BYTES_PER_S_DEFAULT
+    trash_delay_s: float = TRASH_DELAY_DEFAULT_S
+
+    def settings(self, *, scrub_is_paused: bool) -> UpkeepSettings:
+        """Return what chunkservers are told."""
+        return UpkeepSettings(self.scrub_period_s, scrub_is_paused, self.copy_bytes_per_s, self.trash_delay_s)
+
+
+UPKEEP_DEFAULT = UpkeepConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +55,7 @@ class MasterConfig:
         listen, http_listen: host and port of the services and of the side port; port 0 takes a free one.
         replicas, min_replicas, chunk_size_bytes, failure_domain, retention_s: the policy of a cluster that is created
             now; a cluster that exists keeps its own.
+        upkeep: how it looks after the cluster.
         log_level: "debug", "info", "warning" or "error".
     """
 
@@ -38,6 +68,7 @@ class MasterConfig:
     failure_domain: str
     log_level: str
     retention_s: int = RETENTION_DEFAULT_S
+    upkeep: UpkeepConfig = field(default_factory=UpkeepConfig)
 
     def policy(self) -> Policy:
         """Return the policy for a new cluster.

@@ -42,22 +42,22 @@ def plan_drain(
         return DrainPlan(
             (),
             0,
-            f"{server.name} cannot be drained now: it holds the only good copy of {_groups(len(sole))}. Wait until "
-            f"repair has made others (dstore status shows it), then drain it.",
+            f"{server.name} cannot be drained now: it holds the only good copy of {_groups(len(sole))}. Start or add "
+            "chunkservers, wait until they have copies as well (dstore status shows it), then drain it.",
         )
     candidates = Candidates(scene, groups, None)
     changes: list[MemberChange] = []
-    stuck: list[PlannedGroup] = []
+    stuck: list[tuple[PlannedGroup, tuple[ServerId, ...]]] = []
     copied_bytes = 0
     for group in own:
         change = decide(group, scene, candidates)
-        staying_count = len(scene.triage(group).keepers)
+        staying = tuple(member.server_id for member in scene.triage(group).keepers)
         if change is not None:
             changes.append(replace(change, reason=ChangeReason.DRAIN))
             copied_bytes += len(change.add) * group.chunk_bytes
-            staying_count += len(change.add) + len(change.return_)
-        if staying_count < policy.replicas:
-            stuck.append(group)
+            staying += change.add + change.return_
+        if len(staying) < policy.replicas:
+            stuck.append((group, staying))
     if stuck:
         return DrainPlan((), 0, _explain_stuck(server, len(own), stuck, scene))
     return DrainPlan(tuple(changes), copied_bytes, None)
@@ -72,9 +72,9 @@ def check_removable(
     if not count:
         return None
     advice = (
-        "wait until the drain is over (dstore status shows how far it is)"
+        "wait until its drain is over (see dstore status)"
         if server.duty is Duty.DRAINING
-        else f"run `dstore node drain {server.name}` and wait until it is over"
+        else f"run `dstore node drain {server.name}`, and wait for it"
     )
     return f"{server.name} is still a member of {_groups(count)}, so removing it would cost copies; {advice}."
 
@@ -87,18 +87,22 @@ def _holds_the_last_copy(server_id: ServerId, group: PlannedGroup, scene: Scene)
     return group.chunk_count > 0 and scene.good_members(group) == {server_id}
 
 
-def _explain_stuck(server: PlannedServer, own_count: int, stuck: Sequence[PlannedGroup], scene: Scene) -> str:
-    group = stuck[0]
-    triage = scene.triage(group)
-    beside = [member.server_id for member in triage.keepers + triage.movers if member.server_id != server.server_id]
-    why = why_no_candidate(scene, group, beside)
-    if why is None:
-        reason = f"the others have no room for all of it below {FILL_PLACEMENT_MAX:.0%}"
-    else:
-        reason = f"in group {group.group_id}, of {len(scene.servers)} chunkservers, {why}"
+def _explain_stuck(
+    server: PlannedServer,
+    own_count: int,
+    stuck: Sequence[tuple[PlannedGroup, tuple[ServerId, ...]]],
+    scene: Scene,
+) -> str:
+    group, staying = stuck[0]
+    why = why_no_candidate(scene, group, staying)
+    reason = (
+        f"the others have no room for all of it below {FILL_PLACEMENT_MAX:.0%}"
+        if why is None
+        else f"for group {group.group_id}, of {len(scene.servers)} chunkservers, {why}"
+    )
     return (
-        f"{server.name} cannot be drained: {len(stuck)} of its {_groups(own_count)} would be left with too "
-        f"few members, because {reason}. Start or add a chunkserver, then drain it."
+        f"{server.name} cannot be drained: {len(stuck)} of its {_groups(own_count)} would be left with too few "
+        f"members: {reason}. Start or add a chunkserver, then drain it."
     )
 
 

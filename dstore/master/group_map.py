@@ -32,11 +32,11 @@ class GroupMap:
 
     def replaced(self, changed: Sequence[PlacedGroup]) -> "GroupMap":
         """Return the map with these groups, each stored by one change, in place of older epochs of them."""
-        newer = {
-            group.group_id: group
-            for group in changed
-            if group.group_id in self.by_id and group.epoch > self.by_id[group.group_id].epoch
-        }
+        newer: dict[GroupId, PlacedGroup] = {}
+        for group in changed:
+            known = newer.get(group.group_id, self.by_id.get(group.group_id))
+            if known is not None and _is_newer(group, known):
+                newer[group.group_id] = group
         fresh = object.__new__(GroupMap)
         fresh.change_count = self.change_count + len(changed)
         fresh.by_id = self.by_id | newer
@@ -125,6 +125,11 @@ def store_members(tx: Transaction, group: PlacedGroup, members: Sequence[tuple[S
     )
     counters.add(tx, "group_changes", 1)
     return _place(group.group_id, group.epoch + 1, members)
+
+
+def _is_newer(group: PlacedGroup, known: PlacedGroup) -> bool:
+    # Within one epoch members are only ever found to be whole.
+    return group.epoch > known.epoch or (group.epoch == known.epoch and group.filling < known.filling)
 
 
 def _placed(groups: Iterable[tuple[int, int]], members: Iterable[tuple[int, str, str]]) -> list[PlacedGroup]:

@@ -1,66 +1,116 @@
 """Whether servers still hold what they acknowledged: what they report is held against what the rows say.
 
-A disk that was emptied, or restored from an old copy, comes back under its identity and reports fewer chunks than it
-must hold. A report is older than the rows, so it is compared with what the rows said before it can have been made:
-a server counts its chunks after its report before was answered, and the first time after it has joined.
+A disk that was emptied, or restored from an old copy, comes back under its identity and reports fewer chunks in a group
+than it must hold as a whole member. A report is older than the rows, so it is compared with what the rows said before
+it can have been made: a server counts its chunks after its report before was answered, and the first time after it has
+joined.
 """
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dstore.core.ids import ServerId
+from dstore.core.ids import GroupId, ServerId
 from dstore.core.limits import SERVER_SUSPECT_AFTER_S
+from dstore.core.upkeep import Heartbeat
+from dstore.master.facts import Facts
+from dstore.master.group_map import GroupMap
 from dstore.master.membership import ServerState
+from dstore.master.placement import PlacedGroup
 
-_INTERVAL_S = 0.25
+_INTERVAL_S = 0.5
 #: A report counts what was there up to two beats ago.
 _REMEMBERED_MAX = int(2 * SERVER_SUSPECT_AFTER_S / _INTERVAL_S)
 
 
 @dataclass(frozen=True, slots=True)
-class _Expectation:
-    """How many chunks each server had to hold at a moment."""
+class _Moment:
+    """What the rows said at a moment."""
 
     at_s: float
-    chunk_counts: Mapping[ServerId, int]
+    groups: Mapping[GroupId, PlacedGroup]
+    chunk_counts: Mapping[GroupId, int]
+    missing: Mapping[GroupId, Mapping[ServerId, int]]
+
+    def expected(self, group: PlacedGroup, server_id: ServerId) -> int:
+        """Return how many chunks a whole member had to hold; 0 unless it was one, of the same members."""
+        known = self.groups.get(group.group_id)
+        if known is None or known.epoch != group.epoch or not _is_whole(known, server_id):
+            return 0
+        return self.chunk_counts.get(group.group_id, 0) - self.missing.get(group.group_id, {}).get(server_id, 0)
 
 
 class Holdings:
     """Remembers what was expected in the last few seconds, and of each server the last judgement."""
 
     def __init__(self) -> None:
-        self._past: deque[_Expectation] = deque(maxlen=_REMEMBERED_MAX)
-        self._when_joined: dict[ServerId, int] = {}
-        self._lacking: dict[ServerId, int] = {}
+        self._past: deque[_Moment] = deque(maxlen=_REMEMBERED_MAX)
+        self._when_joined: dict[ServerId, Mapping[GroupId, int]] = {}
+        self._judged: dict[ServerId, Heartbeat] = {}
+        self._lacking: dict[ServerId, dict[GroupId, int]] = {}
 
-    def joining(self, server_id: ServerId, expected_count: int) -> None:
-        """Note what a server has to hold as it joins: its very first report is judged by that."""
-        self._when_joined[server_id] = expected_count
+    def joining(self, server_id: ServerId, expected: Mapping[GroupId, int]) -> None:
+        """Note what a server has to hold of each group as it joins: its very first report is judged by that."""
+        self._when_joined[server_id] = expected
 
     def judge(
-        self, expected: Mapping[ServerId, int], states: Mapping[ServerId, ServerState], now_s: float
-    ) -> dict[ServerId, int]:
-        """Return the servers that hold too few chunks, and how many are lacking at least.
+        self, facts: Facts, groups: GroupMap, states: Mapping[ServerId, ServerState], now_s: float
+    ) -> dict[ServerId, dict[GroupId, int]]:
+        """Return the groups in which servers hold too few chunks, and how many are lacking at least.
 
         Args:
-            expected: how many chunks each server has to hold, read at ``now_s`` or before.
+            facts: read at ``now_s`` or before.
             states: with reports that arrived before ``now_s``.
         """
+        present = _Moment(
+            now_s,
+            groups.by_id,
+            {counts.group_id: counts.chunk_count for counts in facts.groups.values()},
+            facts.missing,
+        )
         if not self._past or now_s - self._past[-1].at_s >= _INTERVAL_S:
-            self._past.append(_Expectation(now_s, expected))
+            self._past.append(present)
         for server_id, state in states.items():
-            past = self._newest_before(state.counted_after_s)
-            when_joined = self._when_joined.get(server_id)
-            if state.heartbeat is None or (past is None and when_joined is None):
-                continue
-            known = max((past or {}).get(server_id, 0), when_joined or 0)
-            # What was removed meanwhile may be gone from the disk already.
-            wanted = min(known, expected.get(server_id, 0))
-            self._lacking[server_id] = max(0, wanted - state.heartbeat.chunk_count)
-        return {server_id: count for server_id, count in self._lacking.items() if count and server_id in states}
+            self._judge(server_id, state, groups, present)
+        for server_id in self._lacking.keys() - states.keys():
+            del self._lacking[server_id]
+        return {server_id: lacking for server_id, lacking in self._lacking.items() if lacking}
 
-    def _newest_before(self, moment_s: float | None) -> Mapping[ServerId, int] | None:
+    def _judge(self, server_id: ServerId, state: ServerState, groups: GroupMap, present: _Moment) -> None:
+        heartbeat = state.heartbeat
+        known = self._lacking.get(server_id)
+        if heartbeat is None or (self._judged.get(server_id) is heartbeat and not known):
+            return
+        if heartbeat.chunk_count and not heartbeat.groups:
+            # It says nothing about groups.
+            return
+        past = self._newest_before(state.counted_after_s)
+        when_joined = self._when_joined.get(server_id)
+        if past is None and when_joined is None:
+            return
+        held = {summary.group_id: summary.chunk_count for summary in heartbeat.groups}
+        lacking: dict[GroupId, int] = {}
+        for group_id in groups.of_server(server_id):
+            group = groups.by_id[group_id]
+            if not _is_whole(group, server_id):
+                continue
+            wanted = past.expected(group, server_id) if past is not None else 0
+            if when_joined is not None:
+                wanted = max(wanted, when_joined.get(group_id, 0))
+            # What was removed meanwhile may be gone from the disk already.
+            short = min(wanted, present.expected(group, server_id)) - held.get(group_id, 0)
+            if short > 0:
+                lacking[group_id] = short
+        self._lacking[server_id] = lacking
+        self._judged[server_id] = heartbeat
+        if past is not None:
+            self._when_joined.pop(server_id, None)
+
+    def _newest_before(self, moment_s: float | None) -> _Moment | None:
         if moment_s is None:
             return None
-        return next((each.chunk_counts for each in reversed(self._past) if each.at_s < moment_s), None)
+        return next((each for each in reversed(self._past) if each.at_s < moment_s), None)
+
+
+def _is_whole(group: PlacedGroup, server_id: ServerId) -> bool:
+    return server_id in group.members and server_id not in group.filling and server_id not in group.leaving

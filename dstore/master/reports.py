@@ -1,18 +1,17 @@
 """The master's side of ``Cluster``: chunkservers join and report, and are told what is wanted of them."""
 
+from dataclasses import replace
+
 from dstore.core.groups import ServerIdentity
-from dstore.core.ids import ServerId
-from dstore.core.limits import (
-    COPY_BYTES_PER_S_DEFAULT,
-    HEARTBEAT_INTERVAL_S,
-    SCRUB_PERIOD_DEFAULT_S,
-    TRASH_DELAY_DEFAULT_S,
-)
-from dstore.core.upkeep import Heartbeat, Orders, Registration, Standing, UpkeepSettings
-from dstore.master import server_rows, status
+from dstore.core.ids import ChunkId, ServerId
+from dstore.core.limits import HEARTBEAT_INTERVAL_S
+from dstore.core.upkeep import Heartbeat, Orders, Outcomes, Registration, Standing
+from dstore.master import facts, outcomes, server_rows
 from dstore.master.identity import check_identity
-from dstore.master.orders import assignments_digest, assignments_of
 from dstore.master.shared import Shared
+
+#: A corrupt chunk is looked up again after this time: its file may have been committed meanwhile.
+_LOOK_AGAIN_S = 30.0
 
 
 class ClusterService:
@@ -20,6 +19,8 @@ class ClusterService:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        #: By server: the corrupt chunks whose rows are stored, and since when.
+        self._corrupt: dict[ServerId, tuple[frozenset[ChunkId], float]] = {}
 
     async def register(self, identity: ServerIdentity) -> Registration:
         """Let a chunkserver join or come back."""
@@ -29,9 +30,10 @@ class ClusterService:
         now_ns = shared.clock.wall_ns()
         record = await shared.store.write(lambda tx: server_rows.store_server(tx, identity, now_ns))
         # Read before it has joined: whatever is committed by now, its disk has to hold.
-        facts = await shared.store.read(lambda tx: status.read_facts(tx, shared.allocator.groups, frozenset()))
-        expected = status.expected_chunks(facts, shared.allocator.groups)
-        shared.holdings.joining(identity.server_id, expected.get(identity.server_id, 0))
+        expected = await shared.store.read(lambda tx: facts.read_expected(tx, identity.server_id))
+        shared.holdings.joining(identity.server_id, expected)
+        if shared.membership.address(identity.server_id) != record.address:
+            shared.orders.forget()
         shared.membership.joined(record, shared.clock.monotonic_s())
         return Registration(
             cluster_id=shared.cluster.cluster_id,
@@ -41,24 +43,53 @@ class ClusterService:
         )
 
     async def heartbeat(self, heartbeat: Heartbeat) -> Orders:
-        """Take note that a chunkserver is alive."""
-        self._shared.membership.heard(heartbeat, self._shared.clock.monotonic_s())
-        await self._shared.collection.heard(heartbeat)
+        """Take note of what a chunkserver reports, and tell it what is wanted."""
+        shared = self._shared
+        shared.membership.heard(heartbeat, shared.clock.monotonic_s())
+        shared.orders.heard(heartbeat, shared.allocator.groups)
+        await self._end_absence(heartbeat)
+        await self._take_outcomes(heartbeat)
+        await shared.collection.heard(heartbeat)
         return self._orders(heartbeat.server_id, heartbeat.assignments_digest)
+
+    async def _end_absence(self, heartbeat: Heartbeat) -> None:
+        """Take a server back that was out; not while its disk takes no writes."""
+        shared = self._shared
+        state = shared.membership.state(heartbeat.server_id, shared.clock.monotonic_s())
+        if state is None or not state.record.is_out or heartbeat.suspicion:
+            return
+        record = await shared.store.write(lambda tx: server_rows.clear_out(tx, heartbeat.server_id))
+        if record is not None:
+            shared.membership.changed(record)
+
+    async def _take_outcomes(self, heartbeat: Heartbeat) -> None:
+        """Store what the server did; an error leaves the report unanswered, so that it is repeated."""
+        shared, server_id = self._shared, heartbeat.server_id
+        now_s = shared.clock.monotonic_s()
+        corrupt = frozenset(heartbeat.outcomes.corrupt)
+        known, since_s = self._corrupt.get(server_id, (frozenset(), now_s))
+        if now_s - since_s >= _LOOK_AGAIN_S:
+            known, since_s = frozenset(), now_s
+        # What is intact again may become corrupt once more.
+        known -= set(heartbeat.outcomes.held)
+        fresh = tuple(sorted(corrupt - known))
+        news: Outcomes = replace(heartbeat.outcomes, corrupt=fresh)
+        if outcomes.concerns_rows(news):
+            changed = await shared.store.write(lambda tx: outcomes.take(tx, server_id, news))
+            shared.allocator.adopt(changed)
+        if corrupt:
+            self._corrupt[server_id] = corrupt, since_s
+        else:
+            self._corrupt.pop(server_id, None)
 
     def _orders(self, server_id: ServerId, known_digest: bytes) -> Orders:
         shared = self._shared
-        states = shared.membership.states(shared.clock.monotonic_s())
-        assignments = assignments_of(server_id, shared.allocator.groups, states)
-        digest = assignments_digest(assignments)
         discards, drops = shared.collection.orders_for(server_id)
-        return Orders(
-            standing=Standing(0, shared.cluster.history_id, 0),
-            settled_sequence=0,
-            assignments=None if digest == known_digest else assignments,
-            assignments_digest=digest,
-            missing=(),
+        return shared.orders.of(
+            server_id,
+            shared.allocator.groups,
+            Standing(shared.leadership.epoch, shared.cluster.history_id, shared.orders.transaction),
+            known_digest=known_digest,
             discards=discards,
             drops=drops,
-            settings=UpkeepSettings(SCRUB_PERIOD_DEFAULT_S, False, COPY_BYTES_PER_S_DEFAULT, TRASH_DELAY_DEFAULT_S),
         )

@@ -53,8 +53,8 @@ class Scales:
         return self.expected_bytes[server_id] / self.totals[server_id]
 
     def spread(self) -> float:
-        """Return the largest distance from the mean."""
-        return max(abs(self.fill(server_id) - self.mean) for server_id in self.totals)
+        """Return the largest distance from the mean; rounded, so that what is equal on paper is equal here."""
+        return round(max(abs(self.fill(server_id) - self.mean) for server_id in self.totals), 9)
 
     def lack(self, server_id: ServerId) -> float:
         """Return how many memberships a server lacks for its share; negative when it has more."""
@@ -104,7 +104,7 @@ def _fair_shares(totals: Mapping[ServerId, int], memberships: int, group_count: 
     """Return how many memberships each server should have: by capacity, but none more than there are groups."""
     shares: dict[ServerId, float] = {}
     left, left_bytes = float(memberships), sum(totals.values())
-    for server_id, total_bytes in sorted(totals.items(), key=lambda each: -each[1]):
+    for server_id, total_bytes in sorted(totals.items(), key=lambda each: (-each[1], each[0])):
         shares[server_id] = min(float(group_count), left * total_bytes / left_bytes)
         left -= shares[server_id]
         left_bytes -= total_bytes

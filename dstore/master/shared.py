@@ -8,11 +8,15 @@ from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, ServerId
 from dstore.core.upkeep import Heartbeat
 from dstore.master.allocator import Allocator
+from dstore.master.config import UpkeepConfig
 from dstore.master.holdings import Holdings
+from dstore.master.leader import Leadership
 from dstore.master.leases import Leases
 from dstore.master.membership import Membership
+from dstore.master.orders import OrderBook
 from dstore.master.store.base import Store
 from dstore.master.store.schema import ClusterRecord
+from dstore.master.switches import Switches
 
 
 class Collection(Protocol):
@@ -64,4 +68,8 @@ class Shared:
     leases: Leases
     allocator: Allocator
     holdings: Holdings
+    leadership: Leadership
+    orders: OrderBook
+    upkeep: UpkeepConfig
+    switches: Switches
     collection: Collection = field(default_factory=NoCollection)

@@ -3,70 +3,18 @@
 HEALTH_OK is never said while a server that has joined is not up, or a chunk has fewer copies than the policy wants.
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dstore.core.errors import DstoreError
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, ServerPhase
-from dstore.core.ids import GroupId, ServerId
+from dstore.core.ids import ServerId
 from dstore.core.status import ClusterStatus, Health, ServerStatus
-from dstore.master import counters
+from dstore.master.facts import Facts
 from dstore.master.group_map import GroupMap
 from dstore.master.health import Losses, find_checks, summarize
 from dstore.master.membership import ServerState
-from dstore.master.placement import PlacedGroup
-from dstore.master.store.base import Transaction, expand
 from dstore.master.store.schema import ClusterRecord
-
-
-@dataclass(frozen=True, slots=True)
-class GroupCounts:
-    """The counters of one group. ``lost_chunk_count``: chunks whose copies are all missing or on dead servers."""
-
-    group_id: GroupId
-    chunk_count: int
-    chunk_bytes: int
-    missing_chunk_count: int
-    missing_bytes: int
-    lost_chunk_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is stored; read in one transaction."""
-
-    counters: Mapping[str, int]
-    groups: tuple[GroupCounts, ...]
-    missing_of_server: Mapping[ServerId, int]
-
-
-def read_facts(tx: Transaction, groups: GroupMap, alive: frozenset[ServerId]) -> Facts:
-    """Read the counters. Rows are counted only for groups that lost a server and have missing replicas."""
-    counted: list[GroupCounts] = []
-    for group_id, chunk_count, chunk_bytes, missing_chunk_count, missing_bytes in tx.execute(
-        "SELECT group_id, chunk_count, chunk_bytes, missing_chunk_count, missing_bytes FROM groups ORDER BY group_id"
-    ):
-        group = groups.by_id.get(group_id)
-        lost = _count_lost(tx, group, chunk_count, missing_chunk_count, alive) if group is not None else 0
-        counted.append(GroupCounts(group_id, chunk_count, chunk_bytes, missing_chunk_count, missing_bytes, lost))
-    return Facts(
-        counters=counters.read_all(tx),
-        groups=tuple(counted),
-        missing_of_server=dict(tx.execute("SELECT server_id, missing_chunk_count FROM servers")),
-    )
-
-
-def expected_chunks(facts: Facts, groups: GroupMap) -> dict[ServerId, int]:
-    """Return how many chunks of committed files each server has to hold."""
-    expected: Counter[ServerId] = Counter()
-    for counts in facts.groups:
-        group = groups.by_id.get(counts.group_id)
-        for member in group.members if group is not None else ():
-            expected[member] += counts.chunk_count
-    expected.subtract(facts.missing_of_server)
-    return dict(expected)
 
 
 def build_status(
@@ -90,7 +38,7 @@ def build_status(
     servers = sorted(states.values(), key=lambda state: state.record.name)
     up = [state for state in servers if state.phase is ServerPhase.UP]
     under, unavailable = _count_losses(facts, groups, states, policy)
-    chunk_count = sum(group.chunk_count for group in facts.groups)
+    chunk_count = sum(group.chunk_count for group in facts.groups.values())
     # Which chunks are lacking is not known; some may be counted already.
     under = min(chunk_count, under + sum(lacking.values()))
     losses = Losses(under_replicated=under, unavailable=unavailable, lacking=lacking)
@@ -129,38 +77,19 @@ def _count_losses(
     """Return how many chunks have too few copies on servers that are up, and how many have none."""
     up = {server_id for server_id, state in states.items() if state.phase is ServerPhase.UP}
     under = 0
-    for counts in facts.groups:
+    for counts in facts.groups.values():
         group = groups.by_id.get(counts.group_id)
-        members_up = sum(member in up for member in group.members) if group is not None else 0
+        holders = set(group.members) - group.filling if group is not None else set[ServerId]()
         # A group without a member loses a copy of every chunk; missing replicas are then counted already.
-        under += counts.chunk_count if members_up < policy.replicas else counts.missing_chunk_count
-    return under, sum(counts.lost_chunk_count for counts in facts.groups)
-
-
-def _count_lost(
-    tx: Transaction, group: PlacedGroup, chunk_count: int, missing_chunk_count: int, alive: frozenset[ServerId]
-) -> int:
-    survivors = [member for member in group.members if member in alive]
-    if not survivors:
-        return chunk_count
-    if missing_chunk_count == 0:
-        return 0
-    rows = tx.execute(
-        expand(
-            "SELECT COUNT(*) FROM (SELECT sequence FROM missing_replicas WHERE group_id = ? AND server_id IN (?*) "
-            "GROUP BY sequence HAVING COUNT(*) = ?) AS lost",
-            len(survivors),
-        ),
-        (group.group_id, *survivors, len(survivors)),
-    )
-    return int(rows[0][0])
+        under += counts.chunk_count if len(holders & up) < policy.replicas else counts.missing_chunk_count
+    return under, sum(counts.lost_chunk_count for counts in facts.groups.values())
 
 
 def _stored_bytes(facts: Facts, groups: GroupMap) -> int:
     return sum(
-        counts.chunk_bytes * len(groups.by_id[counts.group_id].members) - counts.missing_bytes
-        for counts in facts.groups
-        if counts.group_id in groups.by_id
+        counts.chunk_bytes * (len(group.members) - len(group.filling)) - counts.missing_bytes
+        for counts in facts.groups.values()
+        if (group := groups.by_id.get(counts.group_id)) is not None
     )
 
 

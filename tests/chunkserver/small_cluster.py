@@ -22,6 +22,7 @@ from dstore.core.chunks import (
     WriteHeader,
     WriteResult,
 )
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.environment import Buffer, Disk, DiskFile
 from dstore.core.groups import Capacity
 from dstore.core.ids import ChunkId, ClusterId, GroupId
@@ -108,6 +109,10 @@ class FaultyDisk:
     before: Hook = no_fault
     ignores_sync: bool = False
     close_slowly: bool = False
+
+    @property
+    def queue_depth(self) -> int:
+        return self.inner.queue_depth
 
     async def create(self, path: str) -> DiskFile:
         await self.before("create", path)
@@ -271,6 +276,12 @@ class FaultyChunks:
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         return await self.inner.stat_chunk(chunk_id)
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        return await self.inner.get_group_digest(group_id)
+
+    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
+        return await self.inner.list_group(group_id, bucket=bucket, after_sequence=after_sequence, count=count)
 
 
 def with_epoch(header: WriteHeader, epoch: int) -> WriteHeader:

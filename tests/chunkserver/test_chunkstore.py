@@ -15,12 +15,13 @@ from small_cluster import (
     with_epoch,
 )
 
-from dstore.chunkserver.chunkstore import UNKNOWN_NAMES_REPORTED_MAX, ChunkStore
+from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.paths import chunk_path
 from dstore.core.errors import Corrupt, NotReady, Unavailable
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, ClusterId, GroupId
+from dstore.core.limits import UNKNOWN_NAMES_REPORTED_MAX
 
 OTHER_CLUSTER = ClusterId("00000000-0000-4000-8000-000000000000")
 DATA = content(3000)

@@ -1,6 +1,7 @@
 """The contract of a disk, run against every implementation; and what a power loss takes."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -205,3 +206,18 @@ async def test_a_full_memory_disk_says_so() -> None:
     with pytest.raises(OSError, match="No space left"):
         await file.write_at(10, [b"x"])
     assert (await disk.capacity()).free_bytes == 0
+
+
+async def test_the_queue_tells_what_waits_for_a_thread(tmp_path: Path) -> None:
+    disk = LocalDisk(tmp_path, threads=2)
+    go_on = threading.Event()
+    calls = [disk._threads.call(go_on.wait) for _ in range(5)]
+    assert disk.queue_depth == 3
+    assert calls[4].cancel()
+    await asyncio.sleep(0)
+    assert disk.queue_depth == 2, "a call that is cancelled before it began waits no more"
+    go_on.set()
+    await asyncio.wait(calls)
+    disk.close()
+    assert disk.queue_depth == 0
+    assert MemoryDisk().queue_depth == 0

@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
-from small_cluster import CLUSTER, SeededRandom, start_server
+from small_cluster import CLUSTER, FaultyDisk, Network, SeededRandom, StoppedClock, start_server
 
 from dstore.chunkserver.chunkstore import ChunkStore
-from dstore.chunkserver.heartbeat import Membership
 from dstore.chunkserver.memory import MemoryDisk
+from dstore.chunkserver.server import Chunkserver
 from dstore.core.backoff import Backoff
 from dstore.core.errors import AlreadyExists, DstoreError, InvalidRequest, NotFound, NotReady, Unavailable
 from dstore.core.groups import MemberState, ServerIdentity, ServerLabels
@@ -58,19 +58,25 @@ class ScriptedMaster:
         return Orders(Standing(1, HISTORY, 1), 0, (assignment,), bytes([answer]), (), (), (), SETTINGS)
 
 
-def membership(master: ScriptedMaster, store: ChunkStore) -> Membership:
-    return Membership(master, store, SeededRandom(), IDENTITY, lambda: (2, 3), backoff=Backoff(0.001, 0.002))
-
-
-async def run_script(master: ScriptedMaster, store: ChunkStore) -> Membership:
-    member = membership(master, store)
-    task = asyncio.create_task(member.run())
-    await asyncio.wait((task, asyncio.create_task(master.done.wait())), return_when=asyncio.FIRST_COMPLETED)
+async def run_script(master: ScriptedMaster, memory: MemoryDisk) -> Chunkserver:
+    """Run a server on a disk until the script is over, and a little longer, so that it obeys the last orders."""
+    server = await Chunkserver.open(memory, StoppedClock(), SeededRandom(), Network(), name="cs-1")
+    server.chunks.write_streams, server.chunks.read_streams = 2, 3
+    task = asyncio.create_task(server.run(master, IDENTITY, backoff=Backoff(0.001, 0.002)))
+    done = asyncio.create_task(master.done.wait())
+    await asyncio.wait((task, done), return_when=asyncio.FIRST_COMPLETED)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    done.cancel()
     if task.done():
         task.result()
     task.cancel()
     await asyncio.wait([task])
-    return member
+    return server
+
+
+async def joined_disk() -> MemoryDisk:
+    return (await start_server()).memory
 
 
 def kinds(master: ScriptedMaster) -> str:
@@ -79,12 +85,11 @@ def kinds(master: ScriptedMaster) -> str:
 
 async def test_a_fresh_disk_joins_and_remembers_its_cluster() -> None:
     memory = MemoryDisk()
-    store = await ChunkStore.open(memory, SeededRandom(), name="cs-1")
     master = ScriptedMaster([3, 4, 2])
-    member = await run_script(master, store)
+    server = await run_script(master, memory)
     assert kinds(master) == "Rhh"
-    assert member.registered
-    assert member.last_failure is None
+    assert server.registered
+    assert server.last_failure is None
     memory.crash()
     again = await ChunkStore.open(memory, SeededRandom(7), name="cs-1")
     assert again.identity.cluster_id == CLUSTER
@@ -95,28 +100,26 @@ async def test_a_fresh_disk_joins_and_remembers_its_cluster() -> None:
     assert registration.server_id == again.identity.server_id == heartbeat.server_id
     assert registration.cluster_id is None
     assert (heartbeat.write_streams, heartbeat.read_streams, heartbeat.chunk_count) == (2, 3, 0)
+    assert heartbeat.incarnation == 1
+    assert heartbeat.standing == Standing(1, HISTORY, 1)
 
 
 async def test_a_master_that_is_away_is_waited_for() -> None:
-    server = await start_server()
     master = ScriptedMaster([AWAY, AWAY, NotReady("Starting.", reason="NOT_READY"), 1, AWAY, AWAY, 2])
-    member = await run_script(master, server.store)
+    server = await run_script(master, await joined_disk())
     assert kinds(master) == "RRRRhhh"
-    assert member.registered
+    assert server.registered
     assert server.store.epochs.get(GROUP) == 2
 
 
 async def test_an_earlier_process_may_still_count_as_running() -> None:
-    server = await start_server()
     running = AlreadyExists("Another process.", reason="SERVER_ALREADY_RUNNING")
-    master = ScriptedMaster([running, running, 1])
-    assert (await run_script(master, server.store)).registered
+    assert (await run_script(ScriptedMaster([running, running, 1]), await joined_disk())).registered
 
 
 async def test_a_master_that_forgot_the_server_is_joined_again() -> None:
-    server = await start_server()
     master = ScriptedMaster([1, 1, NotFound("Who?", reason="SERVER_UNKNOWN"), AWAY, 5, 6])
-    await run_script(master, server.store)
+    await run_script(master, await joined_disk())
     assert kinds(master) == "RhhRRh"
     registration = master.calls[3]
     assert isinstance(registration, ServerIdentity)
@@ -130,31 +133,41 @@ async def test_a_master_that_forgot_the_server_is_joined_again() -> None:
         ([AWAY, AlreadyExists("Taken.", reason="SERVER_NAME_TAKEN")], "SERVER_NAME_TAKEN"),
         ([InvalidRequest("Bad.", reason="SERVER_IDENTITY_INVALID")], "SERVER_IDENTITY_INVALID"),
         ([1, AWAY, NotReady("Replaced.", reason="SERVER_REPLACED")], "SERVER_REPLACED"),
+        (
+            [1, NotFound("Who?", reason="SERVER_UNKNOWN"), NotReady("Removed.", reason="SERVER_REMOVED")],
+            "SERVER_REMOVED",
+        ),
     ],
 )
 async def test_a_final_refusal_ends_the_process(script: list[DstoreError | int], reason: str) -> None:
-    server = await start_server()
     with pytest.raises(DstoreError) as caught:
-        await run_script(ScriptedMaster(script), server.store)
+        await run_script(ScriptedMaster(script), await joined_disk())
     assert caught.value.reason == reason
 
 
 async def test_a_master_of_another_cluster_is_refused() -> None:
-    server = await start_server()
+    memory = await joined_disk()
     other = ClusterId("00000000-0000-4000-8000-000000000000")
     with pytest.raises(NotReady) as caught:
-        await run_script(ScriptedMaster([9], cluster_id=other), server.store)
+        await run_script(ScriptedMaster([9], cluster_id=other), memory)
     assert caught.value.reason == "WRONG_CLUSTER"
-    assert server.store.epochs.get(GROUP) == 0, "nothing that it said is obeyed"
-    assert server.store.identity.cluster_id == CLUSTER
+    store = await ChunkStore.open(memory, SeededRandom(7), name="cs-1")
+    assert store.epochs.get(GROUP) == 0, "nothing that it said is obeyed"
+    assert store.identity.cluster_id == CLUSTER
 
 
 async def test_a_suspect_disk_reports_itself_full() -> None:
-    server = await start_server()
+    memory = MemoryDisk()
+    disk = FaultyDisk(memory)
+    server = await Chunkserver.open(disk, StoppedClock(), SeededRandom(), Network(), name="cs-1")
     server.store.fail(OSError(5, "injected"), "testing")
     master = ScriptedMaster([1, 1])
-    await run_script(master, server.store)
+    task = asyncio.create_task(server.run(master, IDENTITY))
+    await master.done.wait()
+    task.cancel()
+    await asyncio.wait([task])
     heartbeat = master.calls[1]
     assert isinstance(heartbeat, Heartbeat)
     assert heartbeat.capacity.free_bytes == 0
     assert heartbeat.capacity == replace(await server.store.capacity(), used_bytes=1024 * 1024 * 1024)
+    assert heartbeat.suspicion == "testing: injected"

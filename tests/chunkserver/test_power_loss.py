@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 from small_cluster import (
     CHUNK,
-    Hook,
     Server,
     content,
     get,
@@ -15,6 +14,7 @@ from small_cluster import (
     start_server,
     with_epoch,
 )
+from storage_faults import PowerLoss, loses_power_at
 
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.paths import chunk_path
@@ -23,23 +23,6 @@ from dstore.core.ids import ChunkId, GroupId
 
 DATA = content(3500)
 SECOND = ChunkId(GroupId(42), 500)
-
-
-class PowerLoss(BaseException):
-    """Ends a run; nothing of dstore catches it."""
-
-
-def loses_power_at(operation_number: int) -> Hook:
-    """Return a hook that raises from the given operation on; operations are counted from 0."""
-    count = 0
-
-    async def before(operation: str, path: str) -> None:
-        nonlocal count
-        count += 1
-        if count > operation_number:
-            raise PowerLoss
-
-    return before
 
 
 async def run_until_power_loss(memory: MemoryDisk, operation_number: int) -> tuple[int, int]:

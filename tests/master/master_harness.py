@@ -2,9 +2,13 @@
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from dstore.core.errors import DstoreError
 from dstore.core.files import (
     ANY,
     ChunkPlacement,
@@ -19,10 +23,10 @@ from dstore.core.files import (
     WrittenChunk,
 )
 from dstore.core.groups import Capacity, ServerIdentity, ServerLabels
-from dstore.core.ids import BootId, ClusterId, IntentId, RequestId, ServerId, Version
+from dstore.core.ids import BootId, ClusterId, GroupId, IntentId, RequestId, ServerId, Version
 from dstore.core.removed import RemovedFile, Restore
 from dstore.core.status import ClusterStatus
-from dstore.core.upkeep import Heartbeat
+from dstore.core.upkeep import GroupSummary, Heartbeat, Orders
 from dstore.master import retention
 from dstore.master.master import Master, open_master
 from dstore.master.service import NamespaceService
@@ -108,6 +112,8 @@ class MasterHarness:
         self._requests = 0
         self._down: set[int] = set()
         self._joined: dict[int, Capacity] = {}
+        self._boots: dict[int, BootId] = {}
+        self._incarnations: dict[int, int] = {}
         self.shown: list[ClusterStatus] = []
         self.store: SqliteStore
         self.master: Master
@@ -135,23 +141,51 @@ class MasterHarness:
 
     async def join(self, *numbers: int, capacity: Capacity | None = None, **changes: object) -> None:
         for number in numbers:
-            await self.master.cluster.register(identity(number, **changes))
+            presented = identity(number, **changes)
+            registration = await self.master.cluster.register(presented)
+            self._boots[number] = presented.boot_id
+            self._incarnations[number] = registration.incarnation
             self._joined[number] = capacity or Capacity(1_000_000, 100_000)
             self._down.discard(number)
             await self.beat(number)
 
-    async def beat(self, *numbers: int, corrupt: int = 0, chunk_count: int | None = None) -> None:
+    async def beat(
+        self, *numbers: int, corrupt: int = 0, held: Mapping[GroupId, int] | None = None, **changes: object
+    ) -> None:
         """Send heartbeats of these servers; of all that are not stopped when none is named.
 
-        Without ``chunk_count`` they hold every chunk that was ever placed.
+        ``held`` is the number of chunks of each group; by default they hold all that was ever placed.
         """
-        if chunk_count is None:
+        if held is None:
             rows = await self.rows("SELECT value FROM counters WHERE name = 'chunk_sequence'")
-            chunk_count = int(str(rows[0][0]))
+            held = dict.fromkeys(self.master.shared.allocator.groups.by_id, int(str(rows[0][0])))
         for number in numbers or sorted(set(self._joined) - self._down):
-            await self.master.cluster.heartbeat(
-                Heartbeat(server_id(number), boot_id(number), self._joined[number], chunk_count, corrupt, 0, 0)
-            )
+            await self.send(self.report(number, held, corrupt_chunk_count=corrupt, **changes))
+
+    def report(self, number: int, held: Mapping[GroupId, int], **changes: object) -> Heartbeat:
+        """Return a heartbeat of a server that holds so many chunks of each of its groups."""
+        groups = self.master.shared.allocator.groups
+        summaries = tuple(
+            GroupSummary(group_id, groups.by_id[group_id].epoch, held.get(group_id, 0), 0, b"")
+            for group_id in groups.of_server(server_id(number))
+        )
+        heartbeat = Heartbeat(
+            server_id(number),
+            self._boots.get(number, boot_id(number)),
+            self._joined[number],
+            sum(summary.chunk_count for summary in summaries),
+            incarnation=self._incarnations[number],
+            groups=summaries,
+        )
+        return replace(heartbeat, **changes)  # type: ignore[arg-type]
+
+    async def send(self, heartbeat: Heartbeat) -> Orders:
+        return await self.master.cluster.heartbeat(heartbeat)
+
+    async def committed(self) -> dict[GroupId, int]:
+        """Return how many committed chunks each group has."""
+        rows = await self.rows("SELECT group_id, chunk_count FROM groups")
+        return {GroupId(int(str(group_id))): int(str(count)) for group_id, count in rows}
 
     async def stop(self, *numbers: int) -> None:
         """Let these servers die, and wait until the master has noticed."""

@@ -72,12 +72,13 @@ def shown(change: MemberChange) -> str:
 class Cluster:
     """Servers, groups and what is on the disks. Changes are applied as the master would, and checked."""
 
-    def __init__(self, known: Iterable[PlannedServer], groups: Iterable[PlannedGroup], rules: Policy) -> None:
+    def __init__(self, known: Sequence[PlannedServer], groups: Iterable[PlannedGroup], rules: Policy) -> None:
         self.rules = rules
         self.known = {each.server_id: each for each in known}
         self.groups = {each.group_id: each for each in groups}
         self.committed: dict[GroupId, set[int]] = {group_id: set() for group_id in self.groups}
         self.disks: dict[tuple[GroupId, ServerId], set[int]] = {}
+        self.domains = {each.server_id: domain_of(each.server_id, each.labels, rules.failure_domain) for each in known}
         self._sequence = 0
 
     @property
@@ -162,9 +163,9 @@ class Cluster:
     def conflicts(self, each: PlannedGroup) -> int:
         """Count members, without those that are out or leaving, beside another in their failure domain."""
         domains = [
-            domain_of(found.server_id, found.labels, self.rules.failure_domain)
+            self.domains[member.server_id]
             for member in each.members
-            if member.state is not LEAVING and (found := self.known[member.server_id]).phase is not ServerPhase.OUT
+            if member.state is not LEAVING and self.known[member.server_id].phase is not ServerPhase.OUT
         ]
         return len(domains) - len(set(domains))
 
@@ -185,9 +186,9 @@ class Cluster:
                 members = tuple(PlannedMember(found, state) for found, state in states.items())
                 self.groups[each.group_id] = replace(each, members=members, epoch=each.epoch + 1)
 
-    def is_settled(self) -> bool:
-        """Whether every group has all its members, whole, on servers that are to stay, with all chunks."""
-        return all(
+    def is_settled(self, each: PlannedGroup) -> bool:
+        """Whether a group has all its members, whole, on servers that are to stay, with all chunks."""
+        return (
             len(each.members) == self.rules.replicas
             and all(
                 member.state is WHOLE
@@ -197,7 +198,6 @@ class Cluster:
                 for member in each.members
             )
             and not self.conflicts(each)
-            for each in self.groups.values()
         )
 
 

@@ -10,7 +10,7 @@ from master_harness import KEYS, MasterHarness, written
 from dstore.core import errors
 from dstore.core.files import ANY, Commit, Rename
 from dstore.core.ids import RequestId
-from dstore.core.limits import REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
+from dstore.core.limits import LEADER_LEASE_S, REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
 
 Call = Callable[[RequestId], Awaitable[object]]
 
@@ -181,7 +181,7 @@ async def test_answers_are_kept_for_their_retention_and_then_forgotten(cluster: 
         # A restart neither ends a retention nor lets it start again.
         await cluster.restart()
         assert await call(RequestId("the-id")) == first
-    await cluster.advance(2 * RUNNING_TIME_STEP_S + 1)
+    await cluster.advance(2 * RUNNING_TIME_STEP_S + LEADER_LEASE_S)
     await cluster.upkeep.step()
     with pytest.raises(errors.AlreadyExists):
         await call(RequestId("the-id"))

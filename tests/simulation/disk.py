@@ -172,6 +172,11 @@ class ProcessDisk:
         self.machine = machine
         self.process = process
 
+    @property
+    def queue_depth(self) -> int:
+        """See ``Disk.queue_depth``."""
+        return 0
+
     async def create(self, path: str) -> DiskFile:
         """See ``Disk.create``."""
 

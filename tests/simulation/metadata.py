@@ -9,6 +9,7 @@ import apsw
 
 from dstore.core.errors import Unavailable
 from dstore.master.store.sqlite import SqliteStore
+from simulation.database_files import DatabaseDisk
 from simulation.dice import Dice
 from simulation.node import Process
 
@@ -50,8 +51,9 @@ class SimulatedRunner:
 class MetadataDisk:
     """The directory of the master, and whoever has it open."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, dice: Dice) -> None:
         self.path = directory / DATABASE_NAME
+        self.files = DatabaseDisk(directory, dice)
         self._store: SqliteStore | None = None
 
     async def open(self, process: Process, dice: Dice) -> SqliteStore:
@@ -66,6 +68,8 @@ class MetadataDisk:
         store: Any = self._store
         self._store = None
         if store is None:
+            if power:
+                self.files.lose_power()
             return
         store._refusal = store._refusal or "its process is dead"
         connections = [*store._readers, store._writer]
@@ -76,6 +80,8 @@ class MetadataDisk:
         for connection in connections:
             if connection is not None:
                 connection.close(True)
+        if power:
+            self.files.lose_power()
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """Yield the files as they are."""

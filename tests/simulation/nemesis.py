@@ -47,6 +47,7 @@ class Nemesis:
             "disk errors": self._disk_errors,
             "fsync errors": self._fsync_errors,
             "disk full": self._disk_full,
+            "metadata fsync errors": self._metadata_fsync_errors,
             "slow disk": self._slow_disk,
             "flip": self._flip,
             "clock": self._clock,
@@ -69,6 +70,7 @@ class Nemesis:
         self._world.network.heal()
         for disk in self._world.disks.values():
             disk.faults = DiskFaults()
+        self._world.metadata.files.sync_error_share = 0.0
         for node in self._world.nodes:
             self._loop.resume(node)
 
@@ -191,6 +193,11 @@ class Nemesis:
     def _slow_disk(self) -> None:
         low_s = self._dice.choice((0.05, 0.5, 3.0, 20.0))
         self._harm(disk := self._disk(), replace(disk.faults, delay_s=(low_s, 2 * low_s)), 15.0)
+
+    def _metadata_fsync_errors(self) -> None:
+        files = self._world.metadata.files
+        files.sync_error_share = self._dice.choice((0.2, 1.0))
+        self._later(0.1, 2.0, lambda: setattr(files, "sync_error_share", 0.0))
 
     def _flip(self) -> None:
         disk = self._world.disks[self.victim.name]

@@ -82,6 +82,7 @@ class _Run:
             for node in world.nodes:
                 node.stop(power=False)
             world.loop.close()
+            world.metadata.files.close()
         violations = [
             *self._checkers.violations,
             *self._workload.violations,

@@ -4,13 +4,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from dstore.chunkserver.chunkstore import ChunkStore
-from dstore.chunkserver.heartbeat import Membership
-from dstore.chunkserver.metrics import ChunkserverMetrics
-from dstore.chunkserver.service import ChunkService
+from dstore.chunkserver.server import Chunkserver
 from dstore.core.files import Policy
-from dstore.core.groups import ServerIdentity, ServerLabels
-from dstore.core.ids import BootId
+from dstore.core.groups import ServerLabels
 from dstore.core.status import ClusterStatus
 from dstore.master.master import open_master
 from dstore.master.upkeep import Upkeep
@@ -57,26 +53,14 @@ def chunkserver_program(network: Network, disk: MachineDisk, place: ServerPlace)
 
     async def run(process: Process) -> None:
         node = process.node
-        store = await ChunkStore.open(disk.open(process), node.dice, name=place.name)
-        service = ChunkService(store, network.peers(process), node.clock, ChunkserverMetrics())
-        process.services = {"chunks": service}
-        process.internals = {"store": store}
-        membership = Membership(
-            network.service(process, MASTER, "cluster"),
-            store,
-            node.dice,
-            ServerIdentity(
-                server_id=store.identity.server_id,
-                cluster_id=store.identity.cluster_id,
-                boot_id=BootId(node.dice.uuid()),
-                name=place.name,
-                address=place.address,
-                http_address="",
-                labels=ServerLabels(host=place.host),
-                version="simulation",
-            ),
-            lambda: (service.write_streams, service.read_streams),
+        server = await Chunkserver.open(
+            disk.open(process), node.clock, node.dice, network.peers(process), name=place.name
         )
-        await membership.run()
+        process.services = {"chunks": server.chunks}
+        process.internals = {"store": server.store, "server": server}
+        identity = server.identity(
+            address=place.address, http_address="", labels=ServerLabels(host=place.host), version="simulation"
+        )
+        await server.run(network.service(process, MASTER, "cluster"), identity)
 
     return run

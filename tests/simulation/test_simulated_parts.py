@@ -1,11 +1,18 @@
 """The simulated machine keeps its own promises: what was synced stays, and nothing escapes a dead process."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
+from dstore.core.errors import CommitUnknown, Unavailable
+from dstore.master.store.base import Transaction
+from dstore.master.store.runner import InlineRunner
+from dstore.master.store.sqlite import SqliteStore
+from simulation.database_files import DatabaseDisk
 from simulation.dice import Dice
 from simulation.disk import MachineDisk
 from simulation.links import Condition, Wire
@@ -180,3 +187,66 @@ def test_an_hour_takes_no_time() -> None:
     loop.run_until_complete(asyncio.wait_for(asyncio.sleep(3600, "done"), 4000))
     assert loop.time() == 3600
     loop.close()
+
+
+@pytest.fixture
+def metadata_disk(tmp_path: Path) -> Iterator[DatabaseDisk]:
+    disk = DatabaseDisk(tmp_path, Dice(1))
+    yield disk
+    disk.close()
+
+
+async def insert(store: SqliteStore, number: int) -> None:
+    def work(tx: Transaction) -> None:
+        tx.execute("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)")
+        tx.execute("INSERT INTO numbers VALUES (?)", (number,))
+
+    await store.write(work)
+
+
+async def numbers(store: SqliteStore) -> set[int]:
+    return {row[0] for row in await store.read(lambda tx: tx.execute("SELECT number FROM numbers"))}
+
+
+async def open_store(disk: DatabaseDisk) -> SqliteStore:
+    return await SqliteStore.open(str(disk.directory / "m.db"), runner=InlineRunner())
+
+
+def drop(store: SqliteStore) -> None:
+    """Let go of the files as the kernel does when a process dies."""
+    for connection in [*store._readers, store._writer]:
+        if connection is not None:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.close(True)
+
+
+async def test_a_power_loss_keeps_what_was_committed(metadata_disk: DatabaseDisk) -> None:
+    store = await open_store(metadata_disk)
+    for number in range(5):
+        await insert(store, number)
+    drop(store)
+    metadata_disk.lose_power()
+    store = await open_store(metadata_disk)
+    assert await numbers(store) == set(range(5))
+    drop(store)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_commits_after_a_failed_fsync_outlive_the_power(metadata_disk: DatabaseDisk, seed: int) -> None:
+    metadata_disk._dice.seed(seed)
+    store = await open_store(metadata_disk)
+    await insert(store, 1)
+    metadata_disk.sync_error_share = 1.0
+    with pytest.raises(CommitUnknown):
+        await insert(store, 2)
+    with pytest.raises(Unavailable):
+        await insert(store, 3)
+    metadata_disk.sync_error_share = 0.0
+    drop(store)
+    store = await open_store(metadata_disk)
+    await insert(store, 4)
+    drop(store)
+    metadata_disk.lose_power()
+    store = await open_store(metadata_disk)
+    assert {1, 4} <= await numbers(store) <= {1, 2, 4}
+    drop(store)

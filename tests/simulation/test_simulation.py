@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(900)
-def test_fresh_seeds_keep_every_promise(record_property: pytest.RecordProperty) -> None:
+def test_fresh_seeds_keep_every_promise(record_property: Callable[[str, object], None]) -> None:
     run = simulate("--seeds", str(FRESH_SEEDS), "--processes", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()

@@ -42,7 +42,7 @@ class World:
         self.loop = SimulatedLoop()
         self.trace = Trace()
         self.network = Network(self.loop, self.dice.fork("network"), self.trace)
-        self.metadata = MetadataDisk(directory)
+        self.metadata = MetadataDisk(directory, self.dice.fork("metadata"))
         self.disks: dict[str, MachineDisk] = {}
         self.kek = self.dice.token_bytes(32)
         self.keyring = Keyring([Kek(self.kek)])

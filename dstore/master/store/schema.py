@@ -103,6 +103,14 @@ _TABLES = (
         deleted_running_s INTEGER NOT NULL,
         PRIMARY KEY (group_id, sequence)
     )""",
+    "CREATE INDEX deleted_chunks_by_age ON deleted_chunks (deleted_running_s, group_id, sequence)",
+    # Copies that servers may have which were away when the last row of the chunk went: to be discarded, too.
+    """CREATE TABLE owed_discards (
+        server_id TEXT NOT NULL,
+        group_id INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        PRIMARY KEY (server_id, group_id, sequence)
+    )""",
     """CREATE TABLE groups (
         group_id INTEGER PRIMARY KEY,
         epoch INTEGER NOT NULL,

@@ -1,0 +1,148 @@
+"""A chunk file on its way: written in ``tmp``, behind whoever has the data, then given its name.
+
+States: receiving → sealed → named; from the first two also → dropped. Data is summed as it is added, on the event
+loop, and written behind it: while one write is with the disk, the next pieces gather and go out together. At most
+``RELAY_FRAMES_MAX`` of them wait, then ``add`` does.
+"""
+
+import asyncio
+
+from dstore.chunkserver import paths
+from dstore.chunkserver.chunkfile import BlockSums, ChunkHeader, encode_footer, encode_header
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.core.digests import HeldChunk
+from dstore.core.environment import Buffer, DiskFile
+from dstore.core.limits import RELAY_FRAMES_MAX
+
+
+class NewChunk:
+    """Made by ``create``. Every method but ``drop`` may raise ``OSError`` or what ``ChunkStore.translate`` makes of it.
+
+    Attributes:
+        received_bytes: of ciphertext, so far.
+    """
+
+    def __init__(self, store: ChunkStore, header: ChunkHeader, file: DiskFile, temporary: str) -> None:
+        self.received_bytes = 0
+        self._store = store
+        self._header = header
+        self._file = file
+        self._temporary = temporary
+        self._page = encode_header(header)
+        self._sums = BlockSums()
+        self._waiting: list[Buffer] = [self._page]
+        self._written_bytes = 0
+        self._unwritten_count = 0
+        self._flush: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._is_dropped = False
+
+    @classmethod
+    async def create(cls, store: ChunkStore, header: ChunkHeader) -> "NewChunk":
+        """Begin a file, and make the directory that it is for.
+
+        Raises:
+            OutOfSpace: ``DISK_FULL``.
+            Unavailable: ``DISK_FAILED``.
+        """
+        async with store.translate(f"beginning chunk {header.chunk_id}"):
+            await store.prepare_directory(header.chunk_id)
+            temporary = store.names.new(str(header.chunk_id))
+            file = await store.disk.create(temporary)
+        return cls(store, header, file, temporary)
+
+    @property
+    def crc32c(self) -> int:
+        """The checksum of everything so far."""
+        return self._sums.crc32c
+
+    @property
+    def held(self) -> HeldChunk:
+        """The chunk as it counts in digests, once everything was added."""
+        return HeldChunk(self._header.chunk_id.sequence, self.received_bytes, self.crc32c)
+
+    async def add(self, data: Buffer) -> None:
+        """Take the next piece of ciphertext; its memory must not change before the chunk is sealed.
+
+        Raises:
+            OutOfSpace: ``DISK_FULL``.
+            Unavailable: ``DISK_FAILED``.
+        """
+        self._sums.update(data)
+        self.received_bytes += len(data)
+        self._waiting.append(data)
+        self._unwritten_count += 1
+        self._start_flush()
+        while self._unwritten_count >= RELAY_FRAMES_MAX:
+            self._room.clear()
+            await self._room.wait()
+            self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong with an earlier piece."""
+        if self._flush is not None and self._flush.done():
+            self._flush.result()
+
+    async def seal(self) -> None:
+        """Write the footer, and make the content durable.
+
+        Raises:
+            OutOfSpace: ``DISK_FULL``.
+            Unavailable: ``DISK_FAILED``.
+        """
+        assert self.received_bytes == self._header.length_bytes
+        self._waiting.append(encode_footer(self._page, self.received_bytes, self._sums.footer()))
+        self._start_flush()
+        assert self._flush is not None
+        await self._flush
+        async with self._store.translate(f"storing chunk {self._header.chunk_id}"):
+            await self._file.sync()
+            await self._file.close()
+
+    async def give_name(self) -> None:
+        """Put the file into its place, whatever was there; not durable before the directory is synced.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        await self._store.disk.rename(self._temporary, paths.chunk_path(self._header.chunk_id))
+        self._is_dropped = True
+
+    async def drop(self) -> None:
+        """Remove the file, unless it has its name; allowed at any time, never raises."""
+        if self._is_dropped:
+            return
+        self._is_dropped = True
+        self._waiting = []
+        if self._flush is not None and not self._flush.done():
+            self._flush.cancel()
+        if self._flush is not None:
+            await asyncio.wait([self._flush])
+            if not self._flush.cancelled():
+                self._flush.exception()  # it was raised already, or nobody is left to hear it
+        try:
+            await self._file.close()
+            await self._store.disk.remove(self._temporary)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # The next start removes it; that the disk is suspect is remembered and logged.
+            self._store.fail(error, "dropping a chunk")
+
+    def _start_flush(self) -> None:
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._write_behind())
+
+    async def _write_behind(self) -> None:
+        """Write everything that waits, and what comes meanwhile; one write at a time, so the file only grows."""
+        try:
+            async with self._store.translate(f"writing chunk {self._header.chunk_id}"):
+                while self._waiting:
+                    batch, count = self._waiting, self._unwritten_count
+                    self._waiting = []
+                    await self._file.write_at(self._written_bytes, batch)
+                    self._written_bytes += sum(map(len, batch))
+                    self._unwritten_count -= count
+                    self._room.set()
+        finally:
+            self._room.set()

@@ -1,0 +1,82 @@
+"""What a chunkserver says about itself in a heartbeat; made without waiting for anything."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.obeying import Obedience
+from dstore.chunkserver.outcomes import OutcomeBox
+from dstore.chunkserver.probe import DiskWatch
+from dstore.chunkserver.standing import StandingRecord
+from dstore.core.groups import Capacity
+from dstore.core.ids import BootId
+from dstore.core.upkeep import CopyReport, Heartbeat, ScrubReport
+
+
+class Reporter:
+    """Puts a report together.
+
+    Args:
+        streams: returns how many write and read streams are under way.
+        scrub: returns how far the scrub is.
+        copying: returns how the copying from peers goes.
+    """
+
+    def __init__(
+        self,
+        store: ChunkStore,
+        watch: DiskWatch,
+        standing: StandingRecord,
+        obedience: Obedience,
+        outcomes: OutcomeBox,
+        *,
+        streams: Callable[[], tuple[int, int]],
+        scrub: Callable[[], ScrubReport],
+        copying: Callable[[], CopyReport],
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._standing = standing
+        self._obedience = obedience
+        self._outcomes = outcomes
+        self._streams = streams
+        self._scrub = scrub
+        self._copying = copying
+
+    def heartbeat(self, boot_id: BootId, incarnation: int) -> Heartbeat:
+        """Return how things are now."""
+        store = self._store
+        write_streams, read_streams = self._streams()
+        return Heartbeat(
+            server_id=store.identity.server_id,
+            boot_id=boot_id,
+            capacity=self._placeable_capacity(),
+            chunk_count=store.chunk_count,
+            corrupt_chunk_count=len(store.corrupt),
+            trash_count=len(store.trash),
+            write_streams=write_streams,
+            read_streams=read_streams,
+            incarnation=incarnation,
+            probe=self._watch.report(),
+            queue_depth=store.disk.queue_depth,
+            suspicion=store.suspicion or "",
+            standing=self._standing.seen,
+            settled_sequence=store.settled_sequence,
+            newest_sequence=store.catalog.newest_sequence,
+            assignments_digest=self._obedience.assignments_digest,
+            groups=store.holdings.summaries(),
+            outcomes=self._outcomes.report(),
+            scrub=self._scrub(),
+            copying=self._copying(),
+        )
+
+    def forget(self, answered: Heartbeat) -> None:
+        """Drop the outcomes that a report told that was answered."""
+        self._outcomes.forget(answered.outcomes)
+
+    def _placeable_capacity(self) -> Capacity:
+        """Return size and use of the disk; a suspect disk counts as full, so that nothing is placed on it."""
+        capacity = self._watch.capacity or Capacity(0, 0)
+        if self._store.suspicion is not None:
+            return replace(capacity, used_bytes=capacity.total_bytes)
+        return capacity

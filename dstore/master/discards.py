@@ -1,0 +1,126 @@
+"""Which server is to discard which deleted chunk, and which has confirmed it; in memory of the leader.
+
+    deleted_chunks row ──(grace over)──► ordered ──(every holder confirmed)──► row gone
+                                            ▲   │
+                                            └───┘ every report, until confirmed
+
+Holders of a group are its members, and servers that report a copy without being members. A confirmation counts when it
+comes with a settled sequence above the chunk's: no write can bring the chunk back then. It counts for one run of a
+server's process: another run may be on another disk.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
+from dstore.core.limits import DISCARDS_PER_ORDER_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class DueChunk:
+    """A deleted chunk whose grace is over.
+
+    Attributes:
+        is_approved: an operator has let it through the breaker.
+    """
+
+    chunk_id: ChunkId
+    is_approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A copy that a server which was away may still have; the row of the chunk itself is gone."""
+
+    server_id: ServerId
+    chunk_id: ChunkId
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A chunk that these servers do not hold any more."""
+
+    chunk: DueChunk
+    confirmed: frozenset[ServerId]
+
+
+class Discards:
+    """The orders and confirmations of one leader."""
+
+    def __init__(self) -> None:
+        self._due: dict[ChunkId, DueChunk] = {}
+        self._holders: Mapping[GroupId, frozenset[ServerId]] = {}
+        self._confirmed: dict[ChunkId, set[ServerId]] = {}
+        self._owed: set[Owed] = set()
+        self._owed_confirmed: set[Owed] = set()
+        self._orders: dict[ServerId, dict[ChunkId, None]] = {}
+        self._boots: dict[ServerId, BootId] = {}
+
+    @property
+    def ordered_count(self) -> int:
+        """Deleted chunks that are being discarded."""
+        return len(self._due)
+
+    def withdraw(self) -> None:
+        """Order nothing any more, and forget all confirmations."""
+        self._due, self._holders, self._confirmed, self._orders = {}, {}, {}, {}
+        self._owed, self._owed_confirmed = set(), set()
+
+    def plan(
+        self, due: Sequence[DueChunk], owed: Iterable[Owed], holders: Mapping[GroupId, frozenset[ServerId]]
+    ) -> None:
+        """Order these chunks, and no others, of those that hold their groups; ``owed`` of the servers that it names."""
+        self._due = {chunk.chunk_id: chunk for chunk in due}
+        self._holders = holders
+        self._owed = set(owed)
+        self._owed_confirmed &= self._owed
+        self._confirmed = {chunk_id: servers for chunk_id, servers in self._confirmed.items() if chunk_id in self._due}
+        self._orders = {}
+        for chunk_id in self._due:
+            confirmed = self._confirmed.get(chunk_id, ())
+            for server_id in holders.get(chunk_id.group_id, ()):
+                if server_id not in confirmed:
+                    self._orders.setdefault(server_id, {})[chunk_id] = None
+        for each in self._owed - self._owed_confirmed:
+            self._orders.setdefault(each.server_id, {})[each.chunk_id] = None
+
+    def orders_for(self, server_id: ServerId) -> tuple[ChunkId, ...]:
+        """Return what a server is to discard now, up to the bound of one message."""
+        return tuple(islice(self._orders.get(server_id, ()), DISCARDS_PER_ORDER_MAX))
+
+    def heard(self, server_id: ServerId, boot_id: BootId, discarded: Iterable[ChunkId], settled_sequence: int) -> None:
+        """Take note of a report."""
+        if self._boots.setdefault(server_id, boot_id) != boot_id:
+            self._boots[server_id] = boot_id
+            for servers in self._confirmed.values():
+                servers.discard(server_id)
+            self._owed_confirmed = {each for each in self._owed_confirmed if each.server_id != server_id}
+        for chunk_id in discarded:
+            if settled_sequence <= chunk_id.sequence:
+                continue
+            if chunk_id in self._due:
+                self._confirmed.setdefault(chunk_id, set()).add(server_id)
+            owed = Owed(server_id, chunk_id)
+            if owed in self._owed:
+                self._owed_confirmed.add(owed)
+            self._orders.get(server_id, {}).pop(chunk_id, None)
+
+    def finished(self, limit: int) -> tuple[Finished, ...]:
+        """Return chunks that all holders have confirmed."""
+        done = (
+            Finished(chunk, frozenset(self._confirmed.get(chunk_id, ())))
+            for chunk_id, chunk in self._due.items()
+            if chunk_id.group_id in self._holders
+            and self._holders[chunk_id.group_id] <= self._confirmed.get(chunk_id, frozenset())
+        )
+        return tuple(islice(done, limit))
+
+    def forget(self, chunk_ids: Iterable[ChunkId]) -> None:
+        """Let go of chunks until the next plan; what a row is still there for is planned again."""
+        for chunk_id in chunk_ids:
+            self._due.pop(chunk_id, None)
+
+    def paid(self, limit: int) -> tuple[Owed, ...]:
+        """Return owed copies that are confirmed to be gone."""
+        return tuple(islice(self._owed_confirmed, limit))

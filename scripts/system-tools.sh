@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs the programs that the fault tests use beside Python: `scripts/system-tools.sh` those of `make test`,
+# `scripts/system-tools.sh chaos` those of `make chaos` too. Does nothing when they are there; else needs root and
+# apt-get, and without these says what is missing and changes nothing.
+set -euo pipefail
+
+missing=()
+need() { # need PACKAGE command COMMAND | need PACKAGE library FILE
+  case $2 in
+    command) PATH=$PATH:/usr/sbin:/sbin command -v "$3" >/dev/null || missing+=("$1") ;;
+    library) compgen -G "/usr/lib/*/$3" >/dev/null || missing+=("$1") ;;
+  esac
+}
+
+need strace command strace
+need libeatmydata1 library libeatmydata.so
+if [[ ${1:-} == chaos ]]; then
+  need iproute2 command ip
+  need nftables command nft
+  need libfaketime library faketime/libfaketimeMT.so.1
+fi
+((${#missing[@]})) || exit 0
+
+if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+  echo "Installing ${missing[*]} with apt-get."
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+else
+  echo "The fault tests need these programs (names of Debian packages): ${missing[*]}." >&2
+  echo "Install them, for example with: sudo apt-get install ${missing[*]}" >&2
+fi

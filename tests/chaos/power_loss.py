@@ -1,0 +1,285 @@
+"""Records what real servers do to their disks during a workload, and what a power loss at any moment would leave.
+
+At each moment of the record, the disk of a server is built as POSIX allows it to be after a power loss
+(``crash_states.py``), and the server's own recovery is run on it. What was acknowledged by then must be there.
+"""
+
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from chunk_files import check_chunk_file, chunk_files
+from crash_states import NOTHING_KEPT, CrashModel, losses
+from disk_record import DiskCall, read_record, recording_command
+from server_processes import ClusterShape, ServerCluster, fast_directory
+from workload import Model, Step, compare, run_steps, scripted_steps
+
+import dstore
+from dstore.chunkserver.chunkstore import ChunkStore
+from dstore.chunkserver.disk import LocalDisk
+from dstore.core.errors import DstoreError
+from dstore.core.files import FileInfo, Policy
+from dstore.core.ids import ChunkId
+from dstore.core.interfaces import Namespace
+from dstore.core.limits import LIST_PAGE_SIZE_MAX
+from dstore.master.master import open_master
+from dstore.master.process import DATABASE_NAME
+from dstore.master.store.runner import InlineRunner
+from dstore.master.store.sqlite import SqliteStore
+from dstore.system.environment import SystemClock, SystemRandom
+
+ROOT = "/recorded"
+#: Turns every sync of a process into nothing; Debian's package libeatmydata1.
+EAT_MY_DATA = "libeatmydata.so"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What the clients were told by a moment.
+
+    Attributes:
+        names: everything in the namespace, as the master describes it.
+        chunks: which server holds which chunk, as the master counts it.
+    """
+
+    time_s: float
+    model: Model
+    names: dict[str, FileInfo]
+    chunks: frozenset[tuple[str, ChunkId]]
+
+
+@dataclass(slots=True)
+class Recording:
+    """The calls of every server, and the acknowledgements between them."""
+
+    home: Path
+    shape: ClusterShape
+    calls: dict[str, list[DiskCall]] = field(default_factory=dict)
+    acknowledgements: list[Acknowledgement] = field(default_factory=list)
+
+    def moments(self, server: str) -> list[float]:
+        """Return every moment at which the disk of a server changes its state: the begin and the end of each call."""
+        return sorted({at_s for call in self.calls[server] for at_s in (call.begin_s, call.end_s)})
+
+    def acknowledged_by(self, now_s: float) -> tuple[Acknowledgement | None, Acknowledgement | None]:
+        """Return the last acknowledgement of a moment, and the next one, which may have taken effect already."""
+        before = [each for each in self.acknowledgements if each.time_s <= now_s]
+        after = [each for each in self.acknowledgements if each.time_s > now_s]
+        return (before[-1] if before else None), (after[0] if after else None)
+
+    def disks(self, server: str, moments: Sequence[float]) -> Iterator[tuple[float, CrashModel]]:
+        """Yield the disk of a server as a power loss at each of the moments would meet it; it changes with the next."""
+        model = CrashModel()
+        calls = iter([*self.calls[server], None])
+        call = next(calls)
+        for now_s in moments:
+            while call is not None and call.begin_s <= now_s:
+                model.begin(call)
+                call = next(calls)
+            model.advance(now_s)
+            yield now_s, model
+
+
+async def record_workload(home: Path, *, preload: str = "") -> Recording:
+    """Run the workload on a new cluster under strace; the servers are restarted in its middle, one way or the other."""
+    recording = Recording(home, ClusterShape())
+    cluster = ServerCluster(home, recording.shape)
+    records: dict[str, list[Path]] = {name: [] for name in cluster.servers}
+    steps = scripted_steps(ROOT, recording.shape.chunk_size_bytes)
+    model: Model = {}
+    try:
+        for part in (steps[: len(steps) // 2], steps[len(steps) // 2 :]):
+            for name, server in cluster.servers.items():
+                records[name].append(home / f"{name}-{len(records[name])}.strace")
+                server.start(recording_command(records[name][-1], preload=preload))
+            for server in cluster.servers.values():
+                assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
+            async with cluster.client() as client:
+                await cluster.wait_all_up(client)
+                await _perform(client, part, model, recording)
+            for server in cluster.servers.values():
+                # A server that stops in good order tidies up, which must not lose anything either.
+                await (server.kill() if server.name == "cs-1" else server.stop())
+    finally:
+        await cluster.kill()
+    for name, paths in records.items():
+        directory = cluster.data / name
+        recording.calls[name] = [call for path in paths for call in read_record(path, directory)]
+    return recording
+
+
+async def _perform(client: dstore.AsyncClient, steps: Sequence[Step], model: Model, recording: Recording) -> None:
+    async def recover(error: DstoreError) -> None:
+        raise AssertionError(f"nothing is broken, but a call failed: {error!r}")
+
+    for step in steps:
+        await run_steps(client, [step], model, watcher=client, recover=recover)
+        at_s = time.time()
+        names = {path: await client.stat(path) for path in model}
+        chunks: set[tuple[str, ChunkId]] = set()
+        for path, content in model.items():
+            if content:
+                for chunk in (await client.describe(path)).chunks:
+                    holders = [each for each in chunk.group.members if each.server_id not in chunk.missing]
+                    chunks.update((holder.name, chunk.record.chunk_id) for holder in holders)
+        recording.acknowledgements.append(Acknowledgement(at_s, dict(model), names, frozenset(chunks)))
+
+
+def check_record(recording: Recording, server: str) -> None:
+    """Require that the record leads to the directory that is there; otherwise it misses something."""
+    image = recording.home / "image"
+    ((_, model),) = recording.disks(server, [recording.moments(server)[-1]])
+    model.build(model.pending, image)
+    built, real = _contents(image), _contents(recording.home / server)
+    shutil.rmtree(image)
+    wrong = [path for path in sorted({*built, *real}) if built.get(path) != real.get(path)]
+    assert not wrong, f"the record of {server} is not what happened: {wrong}"
+
+
+def _contents(directory: Path) -> dict[str, bytes]:
+    # SQLite writes its index of the log through memory, and makes it anew after a crash.
+    files = (path for path in directory.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+async def check_all_losses(recording: Recording, server: str, seed: int, *, every: int = 1) -> int:
+    """Lose power at every moment of a server's record, in every way that is tried; return how many disks were built.
+
+    Args:
+        every: look at each so many-th moment only.
+    """
+    source = random.Random(seed)
+    check_record(recording, server)
+    count = 0
+    image = recording.home / "image"
+    for now_s, model in recording.disks(server, recording.moments(server)[::every]):
+        for loss in losses(model.pending, source):
+            model.build(loss.kept, image, torn=loss.torn)
+            try:
+                await _check_image(recording, server, image, now_s)
+            except (AssertionError, DstoreError, OSError) as error:
+                raise AssertionError(f"{server}, {_moment(recording, now_s)}, {loss.name}: {error}") from error
+            finally:
+                shutil.rmtree(image)
+            count += 1
+    return count
+
+
+async def _check_image(recording: Recording, server: str, image: Path, now_s: float) -> None:
+    before, after = recording.acknowledged_by(now_s)
+    if server == "master":
+        await _check_master(image, before.names if before else {}, after.names if after else None)
+        return
+    expected = {chunk_id for name, chunk_id in (before.chunks if before else ()) if name == server}
+    disk = LocalDisk(image, threads=1)
+    try:
+        await ChunkStore.open(disk, SystemRandom(), name=server)
+    finally:
+        disk.close()
+    files = chunk_files(image)
+    lost = sorted(str(chunk_id) for chunk_id in expected - set(files))
+    assert not lost, f"acknowledged chunks are lost: {', '.join(lost)}"
+    for chunk_id in expected:
+        check_chunk_file(chunk_id, files[chunk_id])
+
+
+async def _check_master(image: Path, before: dict[str, FileInfo], after: dict[str, FileInfo] | None) -> None:
+    store = await SqliteStore.open(str(image / DATABASE_NAME), runner=InlineRunner())
+    try:
+        policy = Policy("default", 3, 2, 16 * 1024, "server")
+        master = await open_master(store, clock=SystemClock(), random=SystemRandom(), policy=policy, version="0")
+        problems = await store.read(lambda tx: tx.execute("PRAGMA integrity_check"))
+        assert problems == [("ok",)], f"SQLite finds its file damaged: {problems}"
+        found = {info.path: info for info in [each async for each in _walk(master.namespace, "/")]}
+    finally:
+        await store.close()
+    # The step that was not acknowledged yet may have taken effect, as a whole.
+    wrong = {path for path in (*found, *before) if found.get(path) != before.get(path)}
+    assert not wrong or found == after, f"differs from what was acknowledged: {sorted(wrong)}"
+
+
+async def _walk(namespace: Namespace, path: str) -> AsyncIterator[FileInfo]:
+    page = await namespace.list(path, page_size=LIST_PAGE_SIZE_MAX, page_token="")
+    assert not page.next_page_token
+    for info in page.entries:
+        full = replace(info, path=f"{path.rstrip('/')}/{info.path.rsplit('/', 1)[-1]}")
+        yield full
+        if info.is_directory:
+            async for below in _walk(namespace, full.path):
+                yield below
+
+
+async def check_cluster_after_loss(recording: Recording, acknowledgement: Acknowledgement) -> None:
+    """Lose the power of all servers right after an acknowledgement, and all that was not synced; read everything."""
+    home = recording.home / "after-loss"
+    for name in recording.shape.names:
+        ((_, model),) = recording.disks(name, [acknowledgement.time_s])
+        model.build(NOTHING_KEPT.kept, home / "data" / name)
+    home.mkdir(exist_ok=True)
+    shutil.copy(recording.home / "key", home / "key")
+    cluster = ServerCluster(home, recording.shape, data=home / "data")
+    try:
+        await cluster.start()
+        async with cluster.client() as client:
+            await compare(client, acknowledgement.model)
+    except (AssertionError, DstoreError) as error:
+        raise AssertionError(f"{_moment(recording, acknowledgement.time_s)}: {error}\n{cluster.logs()}") from error
+    finally:
+        await cluster.kill()
+        shutil.rmtree(home)
+
+
+def _moment(recording: Recording, now_s: float) -> str:
+    count = sum(each.time_s <= now_s for each in recording.acknowledgements)
+    return f"power lost after {count} acknowledged steps, at {now_s:.6f}"
+
+
+async def _main() -> int:
+    """Lose power at every moment of every server, and of all together after every acknowledgement."""
+    for preload in ("", EAT_MY_DATA):
+        home = Path(tempfile.mkdtemp(prefix="dstore-power-loss-", dir=fast_directory()))
+        recording = await record_workload(home, preload=preload)
+        try:
+            if preload:
+                await _require_losses(recording)
+            else:
+                await _try_all(recording)
+        finally:
+            shutil.rmtree(home)
+    return 0
+
+
+async def _try_all(recording: Recording) -> None:
+    for server in recording.shape.names:
+        started = time.monotonic()
+        count = await check_all_losses(recording, server, seed=1)
+        print(
+            f"power loss of {server}: {len(recording.moments(server))} moments, {count} disks, nothing acknowledged "
+            f"is lost; {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+    for acknowledgement in recording.acknowledgements:
+        await check_cluster_after_loss(recording, acknowledgement)
+    print(
+        f"power loss of all servers: after each of {len(recording.acknowledgements)} steps, nothing is lost", flush=True
+    )
+
+
+async def _require_losses(recording: Recording) -> None:
+    for acknowledgement in recording.acknowledgements:
+        try:
+            await check_cluster_after_loss(recording, acknowledgement)
+        except AssertionError as error:
+            print(f"without syncs: lost, as it must be: {str(error).splitlines()[0]}", flush=True)
+        else:
+            raise AssertionError("servers that sync nothing lost nothing, so this test cannot fail")
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_main()))

@@ -1,0 +1,281 @@
+"""Real ``dstore`` servers that can be started under strace, killed and started again, in a directory of their own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dstore
+from dstore.core.errors import DstoreError
+from dstore.core.groups import ServerPhase
+from dstore.core.status import ClusterStatus
+from dstore.crypto.keyring import create_keyring
+from dstore.system.environment import SystemRandom
+
+#: Below the ports that Linux hands out by itself.
+PORTS = range(12_000, 15_000)
+START_TIMEOUT_S = 40.0
+_POLL_S = 0.005
+_LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterShape:
+    """What cluster is started: its servers and the policy of its files."""
+
+    chunkservers: int = 3
+    replicas: int = 3
+    min_replicas: int = 2
+    chunk_size_bytes: int = 16 * 1024
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all servers; the master's is ``master``."""
+        return ("master", *(f"cs-{number}" for number in range(1, self.chunkservers + 1)))
+
+
+class ServerProcess:
+    """One server, which may run or not. All its runs share directory, address and log."""
+
+    def __init__(self, name: str, directory: Path, log_path: Path, arguments: Sequence[str]) -> None:
+        self.name = name
+        self.directory = directory
+        self.log_path = log_path
+        self.starts = 0
+        self._arguments = tuple(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready_path = log_path.with_suffix(".ready")
+
+    def start(self, wrapper: Sequence[str] = (), launch: tuple[str, str] = ("-", "-")) -> None:
+        """Start it, as the child of ``wrapper`` if that is given; does not wait."""
+        assert not self.is_running, f"{self.name} runs already"
+        self.starts += 1
+        command = [*wrapper, sys.executable, str(_LAUNCHER), *launch, *self._arguments]
+        with self.log_path.open("ab") as log, self._ready_path.open("wb") as ready:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ready, stderr=log)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process, or the wrapper around it, is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it printed its ready line."""
+        return self._ready_path.read_bytes().endswith(b"\n")
+
+    @property
+    def pid(self) -> int:
+        """The pid of the server itself, which a wrapper is not; known once it is ready."""
+        pid = json.loads(self._ready_path.read_text())["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    async def has_joined(self) -> bool:
+        """Tell whether this run of a chunkserver has joined its cluster, which its side port knows."""
+        return self.is_running and self.is_ready and await asyncio.to_thread(self._ask_readiness)
+
+    def _ask_readiness(self) -> bool:
+        address = json.loads(self._ready_path.read_text())["http_address"]
+        try:
+            with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    async def wait_ready(self) -> bool:
+        """Wait until it serves; False when it ended instead."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.is_ready:
+            if not self.is_running:
+                return False
+            assert time.monotonic() < deadline, f"{self.name} is not ready after {START_TIMEOUT_S} s\n{self.log_tail()}"
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    async def start_and_wait(self) -> None:
+        """Start it plainly; it must come up."""
+        self.start()
+        assert await self.wait_ready(), f"{self.name} did not start:\n{self.log_tail()}"
+
+    async def kill(self) -> None:
+        """Send SIGKILL, to the server below a wrapper too, and wait until it is gone."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        # strace ends with the process that it traces; killed before it, it would leave that one running.
+        for pid in _children(process.pid) or [process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await self.wait_ended()
+
+    async def stop(self) -> None:
+        """Send SIGTERM to the server and wait until it has stopped in good order."""
+        os.kill(self.pid, signal.SIGTERM)
+        await self.wait_ended()
+
+    async def wait_ended(self) -> None:
+        """Wait until it has ended by itself."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.is_running:
+            assert time.monotonic() < deadline, f"{self.name} did not end within {START_TIMEOUT_S} s"
+            await asyncio.sleep(_POLL_S)
+
+    def log_tail(self) -> str:
+        """Return the last lines of its log."""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-15:])
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+class ServerCluster:
+    """A master and chunkservers below one directory, with a key for their clients.
+
+    Args:
+        home: an empty directory; one in memory is fastest.
+        data: where the servers keep their data, if not below ``home``.
+    """
+
+    def __init__(self, home: Path, shape: ClusterShape, *, data: Path | None = None) -> None:
+        self.home = home
+        self.shape = shape
+        self.port = _free_ports(len(shape.names))
+        self.servers: dict[str, ServerProcess] = {}
+        self.data = data or home
+        self.key_file = home / "key"
+        (home / "logs").mkdir(parents=True, exist_ok=True)
+        if not self.key_file.exists():
+            create_keyring(self.key_file, SystemRandom())
+        for index, name in enumerate(shape.names):
+            log_path = home / "logs" / f"{name}.log"
+            self.servers[name] = ServerProcess(name, self.data / name, log_path, self._arguments(name, index))
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port of the master."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def master(self) -> ServerProcess:
+        """The one master."""
+        return self.servers["master"]
+
+    def client(self, *, patience_s: float = 60.0) -> dstore.AsyncClient:
+        """Return a client of this cluster; it remembers versions in memory of its own directory."""
+        state = self.home / "client-state"
+        names = {"DSTORE_CONFIG_DIR": str(self.home / "no-config"), "DSTORE_STATE_DIR": str(state)}
+        with _environment(names):
+            return dstore.connect_async(self.endpoint, key_file=self.key_file, patience_s=patience_s)
+
+    async def start(self) -> None:
+        """Start everything plainly and wait until all servers are up."""
+        for server in self.servers.values():
+            server.start()
+        for server in self.servers.values():
+            assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
+        async with self.client() as client:
+            await self.wait_all_up(client)
+
+    async def wait_all_up(self, client: dstore.AsyncClient) -> ClusterStatus:
+        """Wait until every chunkserver has joined in its present run, and the master counts it as up."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        for server in self.servers.values():
+            while server is not self.master and not await server.has_joined():
+                assert time.monotonic() < deadline, f"{server.name} has not joined:\n{server.log_tail()}"
+                await asyncio.sleep(_POLL_S)
+        while True:
+            try:
+                status = await client.status()
+                phases = [server.phase for server in status.servers]
+                if phases == [ServerPhase.UP] * self.shape.chunkservers:
+                    return status
+                found = str(phases)
+            except DstoreError as error:
+                found = repr(error)
+            assert time.monotonic() < deadline, f"servers are not up: {found}"
+            await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """End every process."""
+        for server in self.servers.values():
+            await server.kill()
+
+    def logs(self) -> str:
+        """Return the last lines of every log."""
+        return "\n".join(f"--- {server.name}\n{server.log_tail()}" for server in self.servers.values())
+
+    def _arguments(self, name: str, index: int) -> list[str]:
+        ports = ["--listen", f"127.0.0.1:{self.port + index}", "--http-listen", "127.0.0.1:0"]
+        common = ["--dir", str(self.data / name), *ports]
+        if name == "master":
+            shape = self.shape
+            policy = ["--replicas", str(shape.replicas), "--min-replicas", str(shape.min_replicas)]
+            policy += ["--chunk-size", str(shape.chunk_size_bytes), "--failure-domain", "server"]
+            return ["master", "run", *common, *policy]
+        return ["chunkserver", "run", *common, "--name", name, "--master", self.endpoint]
+
+
+@contextlib.asynccontextmanager
+async def running_cluster(home: Path, shape: ClusterShape) -> AsyncIterator[ServerCluster]:
+    """A cluster for the duration of a block; no process is left, and no file unless the block failed."""
+    cluster = ServerCluster(home, shape)
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        await cluster.kill()
+    shutil.rmtree(home)
+
+
+def fast_directory() -> Path:
+    """Return where test data is written fastest: memory, if this machine has it as a directory."""
+    shared_memory = Path("/dev/shm")
+    return shared_memory if os.access(shared_memory, os.W_OK) else Path(os.environ.get("TMPDIR", "/tmp"))
+
+
+@contextlib.contextmanager
+def _environment(names: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("DSTORE_"):
+            del os.environ[name]
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _free_ports(count: int) -> int:
+    for _ in range(200):
+        port = random.choice(PORTS)
+        if all(_is_free(port + offset) for offset in range(count)):
+            return port
+    raise AssertionError("no free block of ports in 200 tries")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

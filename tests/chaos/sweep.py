@@ -1,0 +1,248 @@
+"""The system call sweep: a fault at every n-th call of a server while a client writes, then a check of everything.
+
+``python tests/chaos/sweep.py`` runs all of it and prints a line for each part; with ``--function`` it runs one part,
+and with ``--first``, ``--last`` and ``--step`` some of its numbers. For each n, one server is started under strace,
+which strikes at its n-th call; the workload runs; the server is started again; and everything that was acknowledged
+must be there, and nothing else. Then n + 1, until the workload ends without the fault.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from chunk_files import ChunkFileChecker
+from failed_syncs import check_nothing_rests_on_failed_syncs
+from injection import Injection
+from server_processes import ServerCluster, ServerProcess, fast_directory, running_cluster
+from sweep_parts import FAULTS, TARGETS, SweepPart, SweepResult, Target, all_parts
+from workload import Counts, Model, compare, run_steps, scripted_steps
+
+import dstore
+from dstore.core.errors import DstoreError
+from dstore.core.status import Health
+
+#: How soon after a client's error the fault behind it must show.
+_FAULT_SHOWS_S = 5.0
+_BACK_S = 60.0
+_POLL_S = 0.005
+#: A client with so little patience is told that nobody knows, and has to resolve it.
+_NO_PATIENCE_S = 0.25
+#: The count in the line of a part.
+_STRUCK = re.compile(r" n=(\d+)")
+
+
+class StruckServer:
+    """The server that is struck in one run: starts it under strace, notices the fault, and starts it again."""
+
+    def __init__(self, cluster: ServerCluster, target: Target, injection: Injection) -> None:
+        self._cluster = cluster
+        self._process: ServerProcess = cluster.servers[target.server]
+        self._is_alone = target.is_alone
+        self._injection = injection
+        self._record = cluster.home / f"strace-{injection.number}.log"
+        self._is_seen = asyncio.Event()
+        self._is_back = asyncio.Event()
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether the fault happened."""
+        if self._injection.fault == "kill":
+            return not self._process.is_running or self._process.starts != self._starts
+        return b"(INJECTED)" in self._record.read_bytes()
+
+    async def start(self) -> None:
+        """Start it under strace; one that is struck while it starts is started again."""
+        await self._process.kill()
+        self._process.start(self._injection.command(self._record), self._injection.launch)
+        self._starts = self._process.starts
+        self._watching = asyncio.create_task(self._bring_back())
+        if not await self._process.wait_ready():
+            await self.restarted()
+
+    async def recover(self, client: dstore.AsyncClient, error: DstoreError) -> None:
+        """Return when the server that made a client fail is back; fail when no fault explains the error."""
+        assert self._is_alone, f"a client saw an error although other servers were there: {error!r}"
+        deadline = time.monotonic() + _FAULT_SHOWS_S
+        while not self.is_struck:
+            assert time.monotonic() < deadline, f"an error without a fault: {error!r}\n{self._cluster.logs()}"
+            await asyncio.sleep(_POLL_S)
+        await self.restarted()
+        await self._cluster.wait_all_up(client)
+
+    async def restarted(self) -> None:
+        """Start it again if it is not yet; it was struck."""
+        self._is_seen.set()
+        back = asyncio.create_task(self._is_back.wait())
+        await asyncio.wait((self._watching, back), timeout=_BACK_S, return_when=asyncio.FIRST_COMPLETED)
+        back.cancel()
+        if self._watching.done():
+            self._watching.result()
+        assert self._is_back.is_set(), f"not back within {_BACK_S} s\n{self._cluster.logs()}"
+
+    def check_failed_syncs(self) -> None:
+        """Require that nothing rests on the sync that failed, if that is the fault."""
+        if self._injection.fault == "EIO":
+            check_nothing_rests_on_failed_syncs(self._record, self._process.directory)
+
+    async def stop_watching(self) -> None:
+        """End what is left of the run."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        self._record.unlink(missing_ok=True)
+
+    async def _bring_back(self) -> None:
+        # A server that got EIO may go on, and is killed once its clients noticed.
+        while self._process.is_running and not (self._is_seen.is_set() and self.is_struck):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+        await self._process.kill()
+        if self._process.name != "master":
+            ChunkFileChecker(self._process.directory).check()
+        await self._process.start_and_wait()
+        self._is_back.set()
+
+
+class Sweep:
+    """One part of the sweep on a cluster of its own."""
+
+    def __init__(self, cluster: ServerCluster, part: SweepPart) -> None:
+        self._cluster = cluster
+        self._part = part
+        self._target = TARGETS[part.target]
+        self._model: Model = {}
+        self.result = SweepResult(part)
+
+    async def run(self) -> None:
+        """Strike at every n, then restart everything and check all of it once more."""
+        started = time.monotonic()
+        number = self._part.first
+        while self._part.last is None or number <= self._part.last:
+            # New clients for each: one that saw a server fail leaves it alone for some seconds.
+            try:
+                async with (
+                    self._cluster.client() as patient,
+                    self._cluster.client(patience_s=_NO_PATIENCE_S) as impatient,
+                ):
+                    is_patient = number // self._part.step % 2 == 1
+                    if not await self._run_one(number, patient, patient if is_patient else impatient):
+                        break
+            except (AssertionError, DstoreError) as error:
+                raise AssertionError(f"{error!s}\nAgain with: {self._part.replay(number)}") from error
+            self.result.struck += 1
+            number += self._part.step
+        await self._check_after_restart()
+        self.result.seconds = time.monotonic() - started
+
+    async def _run_one(self, number: int, patient: dstore.AsyncClient, client: dstore.AsyncClient) -> bool:
+        part = self._part
+        injection = Injection(part.function, part.role, number, part.fault)
+        struck = StruckServer(self._cluster, self._target, injection)
+        root = f"/run-{number}"
+        try:
+            await struck.start()
+            await self._cluster.wait_all_up(patient)
+            counts = await run_steps(
+                client,
+                scripted_steps(root, self._cluster.shape.chunk_size_bytes),
+                self._model,
+                watcher=patient,
+                recover=lambda error: struck.recover(patient, error),
+                root=root,
+            )
+            if not struck.is_struck:
+                return False
+            await struck.restarted()
+            struck.check_failed_syncs()
+            await self._cluster.wait_all_up(patient)
+        finally:
+            await struck.stop_watching()
+        await compare(patient, self._model, root)
+        await self._check_status(patient)
+        self._check_patience(client is patient, counts)
+        self.result.counts.add(counts)
+        return True
+
+    def _check_patience(self, is_patient: bool, counts: Counts) -> None:
+        if is_patient and self._target.server == "master":
+            failed = counts.refused + counts.unknown
+            assert not failed, f"{failed} calls failed although the client waits for a master that comes back"
+
+    async def _check_status(self, client: dstore.AsyncClient) -> None:
+        status = await client.status()
+        assert status.unavailable_chunks == 0, f"{status.unavailable_chunks} chunks have no copy"
+        is_whole = status.under_replicated_chunks == 0
+        assert (status.health is Health.OK) == is_whole, f"{status.health} with {status.under_replicated_chunks} short"
+
+    async def _check_after_restart(self) -> None:
+        await self._cluster.kill()
+        await self._cluster.start()
+        async with self._cluster.client() as client:
+            await compare(client, self._model)
+            await self._check_status(client)
+        for name, server in self._cluster.servers.items():
+            if name != "master":
+                ChunkFileChecker(server.directory).check()
+
+
+async def run_part(part: SweepPart) -> SweepResult:
+    """Run one part; an AssertionError says what was violated and how to see it again."""
+    home = Path(tempfile.mkdtemp(prefix="dstore-sweep-", dir=fast_directory()))
+    async with running_cluster(home, TARGETS[part.target].shape) as cluster:
+        sweep = Sweep(cluster, part)
+        await sweep.run()
+    return sweep.result
+
+
+async def _run_all(parts: Sequence[SweepPart], jobs: int) -> int:
+    """Run parts in processes of their own, ``jobs`` at a time; return how many failed."""
+    slots = asyncio.Semaphore(jobs)
+    struck: Counter[str] = Counter()
+
+    async def run(part: SweepPart) -> bool:
+        async with slots:
+            command = [sys.executable, __file__, *part.arguments]
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            output = (await process.communicate())[0].decode()
+        print(output, end="", flush=True)
+        struck[part.target] += sum(map(int, _STRUCK.findall(output)))
+        return process.returncode == 0
+
+    passed = await asyncio.gather(*(run(part) for part in parts))
+    for target, count in struck.items():
+        print(f"{target}: struck {count} times")
+    print(f"{sum(passed)} parts passed, {len(passed) - sum(passed)} failed")
+    return len(passed) - sum(passed)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", choices=TARGETS)
+    parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--function")
+    parser.add_argument("--role", choices=("pool", "main"), default="pool")
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--last", type=int)
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="parts at a time")
+    given = parser.parse_args()
+    if given.function is not None:
+        target, fault = given.target or "master", given.fault or "kill"
+        part = SweepPart(target, given.function, given.role, fault, given.first, given.last, given.step)
+        try:
+            print(asyncio.run(run_part(part)), flush=True)
+        except AssertionError as error:
+            print(f"{part} FAILED: {error}", flush=True)
+            return 1
+        return 0
+    parts = [part for part in all_parts() if given.target in (None, part.target) and given.fault in (None, part.fault)]
+    return 1 if asyncio.run(_run_all(parts, given.jobs)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

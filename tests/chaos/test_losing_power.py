@@ -1,0 +1,36 @@
+"""Invariant 1 on real processes: after a power loss of a server, or of all at once, what was acknowledged is there.
+
+``make sweep`` loses power at every moment; here it is every so-manieth.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from power_loss import EAT_MY_DATA, Recording, check_all_losses, check_cluster_after_loss, record_workload
+
+#: Recording starts servers under strace, and other tests run beside.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+async def recording(tmp_path: Path) -> AsyncIterator[Recording]:
+    yield await record_workload(tmp_path)
+
+
+async def test_what_was_acknowledged_survives(recording: Recording) -> None:
+    assert await check_all_losses(recording, "cs-1", seed=1, every=40) > 100
+    assert await check_all_losses(recording, "master", seed=1, every=100) > 100
+    for acknowledgement in recording.acknowledgements[-1:]:
+        await check_cluster_after_loss(recording, acknowledgement)
+
+
+async def test_the_same_fails_when_nothing_is_synced(tmp_path: Path) -> None:
+    """With a library that turns syncs off; otherwise the test above would prove nothing."""
+    recording = await record_workload(tmp_path, preload=EAT_MY_DATA)
+    assert not any(call.function == "sync" for calls in recording.calls.values() for call in calls)
+    for server in ("cs-1", "master"):
+        with pytest.raises(AssertionError, match="power lost after"):
+            await check_all_losses(recording, server, seed=1, every=40)
+    with pytest.raises(AssertionError, match="differs from what was acknowledged"):
+        await check_cluster_after_loss(recording, recording.acknowledgements[-1])

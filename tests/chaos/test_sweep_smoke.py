@@ -1,0 +1,23 @@
+"""A few numbers of the system call sweep, one of each kind; ``make sweep`` runs all of them."""
+
+import pytest
+from sweep import run_part
+from sweep_parts import SweepPart
+
+#: Each number starts servers twice, and other tests run beside.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        SweepPart("master", "fdatasync", "pool", first=6, last=7),
+        SweepPart("chunkserver", "rename", "pool", first=4, last=5),
+        SweepPart("only-copy", "fsync", "pool", "EIO", first=14, last=14),
+    ],
+    ids=str,
+)
+async def test_nothing_is_lost_when_a_server_fails_at_a_system_call(part: SweepPart) -> None:
+    result = await run_part(part)
+    assert part.last is not None
+    assert result.struck == part.last - part.first + 1, "the workload ended before the fault"

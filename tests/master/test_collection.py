@@ -1,0 +1,321 @@
+"""The collection from the removal of a file to the end of its rows, with scripted chunkservers."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from master_harness import POLICY, MasterHarness, identity, server_id
+from scripted_servers import ScriptedCluster
+
+from dstore.core.checking import CollectionState
+from dstore.core.errors import Conflict
+from dstore.core.ids import ChunkId, GroupId
+
+RETENTION_S = 100
+GRACE_S = 60
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[ScriptedCluster]:
+    """Four servers, retention of 100 s, a master that has just taken the lead."""
+    harness = MasterHarness(tmp_path, replace(POLICY, retention_s=RETENTION_S))
+    scripted = ScriptedCluster(harness)
+    await scripted.open()
+    await scripted.join(1, 2, 3, 4)
+    await scripted.take_lead()
+    await scripted.rounds(2)
+    yield scripted
+    await harness.check_counters()
+    await harness.store.close()
+
+
+async def delete(cluster: ScriptedCluster, path: str) -> None:
+    """Remove a file, and let its retention and its grace pass."""
+    await cluster.harness.remove(path)
+    await cluster.run(RETENTION_S + RETENTION_S // 8)
+    await cluster.rounds(1)
+    await cluster.run(GRACE_S)
+
+
+async def test_a_removed_file_takes_no_space_after_retention_and_grace(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 5)
+    kept = await cluster.write("/y", 5)
+    await cluster.harness.remove("/x")
+    await cluster.run(RETENTION_S - 10)
+    await cluster.rounds(3)
+    assert await cluster.deleted() == 0
+    assert len(cluster.holding(chunks)) >= 3
+    await cluster.run(30)
+    await cluster.rounds(3)
+    assert await cluster.deleted() == 5
+    assert len(cluster.holding(chunks)) >= 3, "the grace is not over"
+    await cluster.run(GRACE_S)
+    await cluster.rounds(3)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
+    assert all(any(each in server.chunks for server in cluster.servers.values()) for each in kept)
+    status = await cluster.collector.status()
+    assert (status.state, status.deleted_chunks, status.ordered_chunks, status.owed_chunks) == (
+        CollectionState.RUNNING,
+        0,
+        0,
+        0,
+    )
+
+
+async def test_chunks_of_a_given_up_write_take_the_same_way(cluster: ScriptedCluster) -> None:
+    intent = await cluster.harness.begin("/x", chunk_count=2)
+    for placement in intent.placements:
+        cluster.servers[1].chunks.add(placement.chunk_id)
+    await cluster.harness.namespace.abandon_write(intent.intent_id, request_id=cluster.harness.request_id())
+    await cluster.run(GRACE_S)
+    await cluster.rounds(3)
+    assert (await cluster.deleted(), cluster.holding([p.chunk_id for p in intent.placements])) == (0, [])
+
+
+async def test_a_row_stays_until_every_member_has_confirmed(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    absent = cluster.holding(chunks)[0]
+    await delete(cluster, "/x")
+    cluster.away.add(absent)
+    await cluster.rounds(5)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (1, [absent])
+    cluster.away.clear()
+    await cluster.rounds(3)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
+
+
+async def test_a_confirmation_without_a_settled_sequence_does_not_count(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    for server in cluster.servers.values():
+        server.settled_sequence = chunks[0].sequence
+    await delete(cluster, "/x")
+    await cluster.rounds(5)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (1, [])
+    for server in cluster.servers.values():
+        server.settled_sequence = chunks[0].sequence + 1
+    await cluster.rounds(3)
+    assert await cluster.deleted() == 0
+
+
+async def test_what_a_server_was_away_for_is_remembered(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 3)
+    absent = cluster.holding(chunks)[0]
+    cluster.away.add(absent)
+    await cluster.run(700)
+    await delete(cluster, "/x")
+    await cluster.rounds(3)
+    status = await cluster.collector.status()
+    held = len(cluster.servers[absent].chunks & set(chunks))
+    assert (await cluster.deleted(), cluster.holding(chunks), status.owed_chunks) == (0, [absent], 3)
+    assert held > 0
+    joined = await cluster.harness.master.cluster.register(identity(absent, boot_id=cluster.servers[absent].boot_id))
+    assert set(joined.orders.discards) == set(chunks), "a server that returns hears it before it serves"
+    cluster.away.clear()
+    await cluster.rounds(3)
+    assert (cluster.holding(chunks), (await cluster.collector.status()).owed_chunks) == ([], 0)
+
+
+async def test_the_debts_of_a_removed_server_are_forgotten(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 3)
+    absent = cluster.holding(chunks)[0]
+    cluster.away.add(absent)
+    await cluster.run(700)
+    await delete(cluster, "/x")
+    await cluster.rounds(3)
+    gone = server_id(absent)
+    await cluster.harness.store.write(lambda tx: tx.execute("DELETE FROM servers WHERE server_id = ?", (gone,)))
+    cluster.harness.master.shared.membership.removed(gone)
+    await cluster.rounds(2)
+    assert (await cluster.collector.status()).owed_chunks == 0
+
+
+async def test_a_copy_beside_the_members_is_discarded_too(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    stray = next(number for number in cluster.servers if number not in cluster.holding(chunks))
+    cluster.servers[stray].chunks.add(chunks[0])
+    await cluster.harness.remove("/x")
+    await cluster.run(RETENTION_S + 20)
+    await cluster.rounds(1)
+    await cluster.run(GRACE_S)
+    await cluster.step()
+    collection = cluster.collector
+    assert collection.orders_for(server_id(stray))[0] == tuple(chunks)
+    await cluster.rounds(3)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
+
+
+# --- Nothing is deleted … --------------------------------------------------------------------------------------
+
+
+async def test_nothing_goes_before_every_server_has_reported_to_the_new_leader(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    await delete(cluster, "/x")
+    await cluster.take_lead()
+    cluster.away.add(4)
+    await cluster.rounds(5)
+    status = await cluster.collector.status()
+    assert (status.state, status.reason) == (CollectionState.POSTPONED, "cs-4 did not report to this leader yet.")
+    assert (await cluster.deleted(), len(cluster.holding(chunks))) == (1, 3)
+    cluster.away.clear()
+    await cluster.rounds(4)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
+
+
+async def test_a_leader_that_was_followed_changes_nothing(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    await delete(cluster, "/x")
+    old_epoch = cluster.leader_epoch
+    await cluster.rounds(1)
+    await cluster.run(2)
+    await cluster.take_lead()
+    cluster.leader_epoch = old_epoch
+    with pytest.raises(Conflict, match="lead"):
+        await cluster.step()
+    assert await cluster.deleted() == len(chunks)
+
+
+async def test_orders_lapse_when_the_leader_does_not_plan(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    holder = cluster.holding(chunks)[0]
+    await delete(cluster, "/x")
+    await cluster.step()
+    collection = cluster.collector
+    assert collection.orders_for(server_id(holder))[0] == tuple(chunks)
+    cluster.harness.clock.now_s += 11.0
+    assert collection.orders_for(server_id(holder)) == ((), ())
+
+
+async def test_a_chunk_that_is_used_is_never_ordered(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 2)
+    await _insert_deleted(cluster, chunks[0])
+    await cluster.run(GRACE_S)
+    await cluster.rounds(4)
+    assert (await cluster.deleted(), len(cluster.holding(chunks[:1]))) == (1, 3)
+    await cluster.harness.store.write(lambda tx: tx.execute("DELETE FROM deleted_chunks"))
+
+
+async def test_a_chunk_that_comes_into_use_while_it_is_discarded_keeps_its_row(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    await delete(cluster, "/x")
+    await cluster.step()
+    await cluster.beat()
+    group_id, sequence = chunks[0].group_id, chunks[0].sequence
+    await cluster.harness.store.write(
+        lambda tx: tx.execute(
+            "INSERT INTO intent_chunks (intent_id, sequence, group_id) VALUES ('x', ?, ?)", (sequence, group_id)
+        )
+    )
+    await cluster.rounds(3)
+    assert await cluster.deleted() == 1
+    await cluster.harness.store.write(lambda tx: tx.execute("DELETE FROM intent_chunks"))
+
+
+async def test_unknown_chunks_stay(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    unknown = ChunkId(chunks[0].group_id, 1 << 20)
+    await cluster.harness.store.write(
+        lambda tx: tx.execute("UPDATE counters SET value = ? WHERE name = 'chunk_sequence'", (1 << 21,))
+    )
+    cluster.servers[1].chunks.add(unknown)
+    await delete(cluster, "/x")
+    await cluster.rounds(5)
+    assert (await cluster.deleted(), cluster.holding([unknown])) == (0, [1])
+
+
+# --- The breaker -----------------------------------------------------------------------------------------------
+
+
+async def test_a_large_share_of_a_server_needs_an_approval(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 200)
+    await cluster.write("/y", 100)
+    await delete(cluster, "/x")
+    await cluster.rounds(4)
+    status = await cluster.collector.status()
+    assert status.state is CollectionState.STOPPED
+    assert status.stop is not None and status.stop.due_chunks > 100
+    assert status.reason == (
+        f"{status.stop.server_name} would lose {status.stop.due_chunks} of {status.stop.held_chunks} chunks."
+    )
+    assert (await cluster.deleted(), len(cluster.holding(chunks))) == (200, 4)
+    collection = cluster.collector
+    assert [check.code for check in await collection.checks()] == ["COLLECTION_STOPPED"]
+    await cluster.take_lead()
+    await cluster.rounds(4)
+    assert await cluster.deleted() == 200, "it is stored"
+    await collection.approve()
+    await cluster.rounds(4)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
+    assert await collection.checks() == ()
+
+
+async def test_an_approval_lets_through_only_what_was_asked_for(cluster: ScriptedCluster) -> None:
+    first, second = await cluster.write("/x", 200), await cluster.write("/y", 200)
+    await delete(cluster, "/x")
+    await cluster.rounds(2)
+    collection = cluster.collector
+    await collection.approve()
+    await cluster.rounds(3)
+    assert cluster.holding(first) == []
+    await delete(cluster, "/y")
+    await cluster.rounds(3)
+    assert (await cluster.collector.status()).state is CollectionState.STOPPED
+    assert (await cluster.deleted(), len(cluster.holding(second))) == (200, 4)
+
+
+async def test_small_steps_add_up_within_an_hour(cluster: ScriptedCluster) -> None:
+    for number in range(4):
+        await cluster.write(f"/{number}", 80)
+    for number in range(4):
+        await delete(cluster, f"/{number}")
+        await cluster.rounds(3)
+    assert (await cluster.collector.status()).state is CollectionState.STOPPED
+    assert 0 < await cluster.deleted() < 320
+
+
+# --- Stray copies ----------------------------------------------------------------------------------------------
+
+
+async def test_a_stray_copy_is_dropped_when_the_members_lack_nothing(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    stray = next(number for number in cluster.servers if number not in cluster.holding(chunks))
+    cluster.servers[stray].chunks.add(chunks[0])
+    await cluster.rounds(30)
+    assert stray in cluster.holding(chunks)
+    assert (await cluster.collector.status()).stray_groups == 1
+    await cluster.rounds(40)
+    assert stray not in cluster.holding(chunks)
+    assert len(cluster.holding(chunks)) == 3
+
+
+async def test_a_stray_copy_stays_while_a_member_is_away(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    members = cluster.holding(chunks)
+    stray = next(number for number in cluster.servers if number not in members)
+    cluster.servers[stray].chunks.add(chunks[0])
+    cluster.away.add(members[0])
+    await cluster.rounds(100)
+    assert stray in cluster.holding(chunks)
+    cluster.away.clear()
+    await cluster.rounds(3)
+    assert stray not in cluster.holding(chunks)
+
+
+async def test_a_group_that_the_metadata_does_not_know_is_never_dropped(cluster: ScriptedCluster) -> None:
+    await cluster.harness.store.write(
+        lambda tx: tx.execute("UPDATE counters SET value = 1000 WHERE name IN ('group_id', 'chunk_sequence')")
+    )
+    unknown = ChunkId(GroupId(900), 5)
+    cluster.servers[1].chunks.add(unknown)
+    await cluster.rounds(100)
+    assert cluster.holding([unknown]) == [1]
+
+
+async def _insert_deleted(cluster: ScriptedCluster, chunk_id: ChunkId) -> None:
+    await cluster.harness.store.write(
+        lambda tx: tx.execute(
+            "INSERT INTO deleted_chunks (group_id, sequence, reason, deleted_ns, deleted_running_s) "
+            "VALUES (?, ?, 'removed', 0, 0)",
+            (chunk_id.group_id, chunk_id.sequence),
+        )
+    )

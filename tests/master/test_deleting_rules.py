@@ -1,0 +1,246 @@
+"""What may be deleted, decided without a store: discards and their confirmations, stray copies, the breaker."""
+
+import pytest
+from master_harness import boot_id, server_id
+
+from dstore.core.groups import GroupEpoch, MemberState
+from dstore.core.ids import ChunkId, GroupId, ServerId
+from dstore.core.limits import DISCARDS_PER_ORDER_MAX, DROPS_PER_ORDER_MAX
+from dstore.master.breaker import Exposure, RecentLosses, is_excessive, worst
+from dstore.master.discards import Discards, DueChunk, Owed
+from dstore.master.strays import GroupFacts, Holding, StrayWatch, find_strays, lacks_nothing
+
+G1, G2 = GroupId(1), GroupId(2)
+A, B, C, D = (server_id(number) for number in range(1, 5))
+WHOLE = MemberState.WHOLE
+
+
+def chunk(sequence: int, group_id: GroupId = G1) -> ChunkId:
+    return ChunkId(group_id, sequence)
+
+
+def due(*sequences: int, group_id: GroupId = G1) -> list[DueChunk]:
+    return [DueChunk(chunk(sequence, group_id), False) for sequence in sequences]
+
+
+def finished(discards: Discards) -> list[int]:
+    return [each.chunk.chunk_id.sequence for each in discards.finished(100)]
+
+
+# --- Discards --------------------------------------------------------------------------------------------------
+
+
+def test_every_holder_is_told_until_it_has_confirmed() -> None:
+    discards = Discards()
+    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
+    assert discards.orders_for(A) == discards.orders_for(B) == (chunk(5), chunk(6))
+    assert discards.orders_for(C) == ()
+    discards.heard(A, boot_id(1), [chunk(5)], 100)
+    assert (discards.orders_for(A), discards.orders_for(B)) == ((chunk(6),), (chunk(5), chunk(6)))
+    assert finished(discards) == []
+    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
+    assert discards.orders_for(A) == (chunk(6),)
+    discards.heard(B, boot_id(2), [chunk(5), chunk(6)], 100)
+    assert finished(discards) == [5]
+
+
+@pytest.mark.parametrize(("settled_sequence", "counts"), [(0, False), (5, False), (6, True)])
+def test_a_confirmation_counts_once_no_writer_can_come_back(settled_sequence: int, counts: bool) -> None:
+    discards = Discards()
+    discards.plan(due(5), [], {G1: frozenset({A})})
+    discards.heard(A, boot_id(1), [chunk(5)], settled_sequence)
+    assert finished(discards) == ([5] if counts else [])
+    assert discards.orders_for(A) == (() if counts else (chunk(5),))
+
+
+def test_another_run_of_a_server_has_to_confirm_again() -> None:
+    discards = Discards()
+    discards.plan(due(5), [Owed(A, chunk(3))], {G1: frozenset({A})})
+    discards.heard(A, boot_id(1), [chunk(5), chunk(3)], 100)
+    assert (finished(discards), discards.paid(9)) == ([5], (Owed(A, chunk(3)),))
+    discards.heard(A, boot_id(2), [], 100)
+    assert (finished(discards), discards.paid(9)) == ([], ())
+
+
+def test_a_new_member_has_to_confirm_too() -> None:
+    discards = Discards()
+    discards.plan(due(5), [], {G1: frozenset({A})})
+    discards.heard(A, boot_id(1), [chunk(5)], 100)
+    discards.plan(due(5), [], {G1: frozenset({A, B})})
+    assert finished(discards) == []
+    assert discards.orders_for(B) == (chunk(5),)
+
+
+def test_a_group_whose_holders_are_not_known_is_never_finished() -> None:
+    discards = Discards()
+    discards.plan(due(5), [], {})
+    assert finished(discards) == []
+    discards.plan(due(5), [], {G1: frozenset()})
+    assert finished(discards) == [5]
+
+
+def test_withdrawing_forgets_orders_and_confirmations() -> None:
+    discards = Discards()
+    discards.plan(due(5, 6), [Owed(B, chunk(3))], {G1: frozenset({A, B})})
+    discards.heard(A, boot_id(1), [chunk(5)], 100)
+    discards.heard(B, boot_id(2), [chunk(5), chunk(3)], 100)
+    discards.withdraw()
+    assert (discards.orders_for(A), discards.orders_for(B), discards.ordered_count) == ((), (), 0)
+    assert (finished(discards), discards.paid(9)) == ([], ())
+    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
+    assert finished(discards) == []
+
+
+def test_what_was_not_ordered_is_not_confirmed() -> None:
+    discards = Discards()
+    discards.plan(due(5), [], {G1: frozenset({A})})
+    discards.heard(A, boot_id(1), [chunk(7)], 100)
+    discards.plan(due(7), [], {G1: frozenset({A})})
+    assert finished(discards) == []
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_orders_fit_a_message(extra: int) -> None:
+    discards = Discards()
+    count = DISCARDS_PER_ORDER_MAX + extra
+    discards.plan(due(*range(count)), [], {G1: frozenset({A})})
+    first = discards.orders_for(A)
+    assert len(first) == min(count, DISCARDS_PER_ORDER_MAX)
+    discards.heard(A, boot_id(1), first, count)
+    assert len(discards.orders_for(A)) == max(0, extra)
+
+
+def test_a_server_is_told_what_it_owes() -> None:
+    discards = Discards()
+    discards.plan([], [Owed(A, chunk(3))], {})
+    assert (discards.orders_for(A), discards.orders_for(B)) == ((chunk(3),), ())
+    discards.heard(B, boot_id(2), [chunk(3)], 100)
+    assert discards.paid(9) == ()
+    discards.heard(A, boot_id(1), [chunk(3)], 100)
+    assert discards.paid(9) == (Owed(A, chunk(3)),)
+    assert discards.orders_for(A) == ()
+
+
+# --- Strays ----------------------------------------------------------------------------------------------------
+
+MEMBERS = {A: WHOLE, B: WHOLE, C: WHOLE}
+REPORTS = {A: {G1: 5}, B: {G1: 5}, C: {G1: 6}, D: {G1: 4}}
+
+
+def test_strays_are_copies_of_known_groups_on_servers_that_are_no_members() -> None:
+    reports = {A: {G1: 5, G2: 1}, D: {G1: 4, GroupId(9): 1}}
+    assert find_strays(reports, {A: {G1}}, {G1, G2}) == {Holding(A, G2), Holding(D, G1)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "reports", "expected"),
+    [
+        (GroupFacts(4, 5, 0, MEMBERS), REPORTS, True),
+        (GroupFacts(4, 5, 1, MEMBERS), REPORTS, False),
+        (GroupFacts(4, 6, 0, MEMBERS), REPORTS, False),
+        (GroupFacts(4, 5, 0, {A: WHOLE, B: WHOLE}), REPORTS, False),
+        (GroupFacts(4, 5, 0, MEMBERS | {C: MemberState.FILLING}), REPORTS, False),
+        (GroupFacts(4, 5, 0, MEMBERS | {C: MemberState.LEAVING}), REPORTS, False),
+        (GroupFacts(4, 5, 0, MEMBERS), {A: {G1: 5}, B: {G1: 5}, D: {G1: 4}}, False),
+        (GroupFacts(4, 0, 0, MEMBERS), {A: {}, B: {G1: 5}, C: {G1: 5}}, False),
+    ],
+    ids=[
+        "whole",
+        "missing",
+        "too few chunks",
+        "too few members",
+        "filling",
+        "leaving",
+        "one not up",
+        "one has nothing",
+    ],
+)
+def test_a_copy_is_of_no_use_only_when_the_members_lack_nothing(
+    facts: GroupFacts, reports: dict[ServerId, dict[GroupId, int]], expected: bool
+) -> None:
+    assert lacks_nothing(G1, facts, reports, replicas=3) is expected
+
+
+def test_a_stray_copy_is_dropped_after_its_grace() -> None:
+    watch = StrayWatch()
+    facts = {G1: GroupFacts(4, 5, 0, MEMBERS)}
+    stray = frozenset({Holding(D, G1)})
+
+    def orders(now_s: float, seen: frozenset[Holding]) -> tuple[GroupEpoch, ...]:
+        ripe = watch.see(seen, now_s, 60.0)
+        watch.plan({g: facts[g] for g in ripe}, REPORTS, replicas=3, now_s=now_s, grace_s=60.0)
+        return watch.orders_for(D)
+
+    assert orders(0.0, stray) == orders(59.9, stray) == ()
+    assert orders(60.0, stray) == (GroupEpoch(G1, 4),)
+    assert watch.orders_for(A) == ()
+    assert orders(61.0, frozenset()) == (), "it became a member"
+    assert orders(62.0, stray) == orders(121.9, stray) == ()
+    assert orders(122.0, stray) == (GroupEpoch(G1, 4),)
+    watch.withdraw()
+    assert (watch.orders_for(D), watch.stray_count) == ((), 0)
+    assert orders(123.0, stray) == ()
+
+
+def test_a_member_is_never_told_to_drop_its_group() -> None:
+    watch = StrayWatch()
+    assert watch.see(frozenset({Holding(C, G1)}), 0.0, 0.0) == {G1}
+    watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, replicas=3, now_s=0.0, grace_s=0.0)
+    assert watch.orders_for(C) == ()
+
+
+def test_drops_of_one_server_are_bounded() -> None:
+    watch = StrayWatch()
+    ids = [GroupId(number) for number in range(1, DROPS_PER_ORDER_MAX + 2)]
+    reports = {each: dict.fromkeys(ids, 5) for each in (A, B, C, D)}
+    facts = {group_id: GroupFacts(4, 5, 0, MEMBERS) for group_id in ids}
+    watch.see(frozenset(Holding(D, group_id) for group_id in ids), 0.0, 0.0)
+    watch.plan(facts, reports, replicas=3, now_s=0.0, grace_s=0.0)
+    assert len(watch.orders_for(D)) == DROPS_PER_ORDER_MAX
+
+
+# --- The breaker -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("held", "lost", "due_count", "expected"),
+    [
+        (10, 0, 10, False),
+        (100, 0, 100, False),
+        (101, 0, 101, True),
+        (404, 0, 101, False),
+        (403, 0, 101, True),
+        (400, 0, 100, False),
+        (303, 101, 0, False),
+        (302, 101, 0, True),
+        (300, 50, 50, False),
+        (200, 50, 51, True),
+        (0, 0, 101, False),
+        (100, 0, 500, False),
+        (101, 0, 500, True),
+        (0, 0, 0, False),
+    ],
+)
+def test_more_than_a_quarter_and_more_than_a_hundred_is_too_much(
+    held: int, lost: int, due_count: int, expected: bool
+) -> None:
+    assert is_excessive(Exposure(A, held, lost, due_count)) is expected
+
+
+def test_the_server_that_would_lose_most_is_named() -> None:
+    fine, bad, worse = Exposure(A, 1000, 0, 200), Exposure(B, 1000, 0, 300), Exposure(C, 1000, 100, 400)
+    assert worst([fine, bad, worse]) == worse
+    assert worst([fine]) is None
+    assert worst([]) is None
+
+
+def test_losses_count_for_an_hour() -> None:
+    losses = RecentLosses()
+    losses.add(A, 3, 0.0)
+    losses.add(A, 4, 30.0)
+    losses.add(A, 5, 1800.0)
+    losses.add(B, 1, 1800.0)
+    assert (losses.of(A, 1800.0), losses.of(B, 1800.0), losses.of(C, 1800.0)) == (12, 1, 0)
+    assert losses.of(A, 3630.0) == 12
+    assert losses.of(A, 3660.0) == 5
+    assert losses.of(A, 5460.0) == 0
