@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from dstore.cli.bringing_up import check_server_extra
+from dstore.cli.quantities import parse_duration
 from dstore.core.sizes import parse_size
 
 
@@ -16,6 +17,10 @@ def run_master(
     min_replicas: int,
     chunk_size: str,
     failure_domain: str,
+    out_after: str,
+    scrub_period: str,
+    copy_rate: str,
+    trash_delay: str,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -24,7 +29,7 @@ def run_master(
         DstoreError: the server cannot start or go on.
     """
     check_server_extra()
-    from dstore.master.config import MasterConfig
+    from dstore.master.config import MasterConfig, UpkeepConfig
     from dstore.master.process import run
 
     run(
@@ -36,6 +41,12 @@ def run_master(
             min_replicas=min_replicas,
             chunk_size_bytes=parse_size(chunk_size),
             failure_domain=failure_domain,
+            upkeep=UpkeepConfig(
+                out_after_s=parse_duration(out_after),
+                scrub_period_s=parse_duration(scrub_period),
+                copy_bytes_per_s=parse_size(copy_rate),
+                trash_delay_s=parse_duration(trash_delay),
+            ),
             log_level=log_level,
         )
     )
