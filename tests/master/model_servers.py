@@ -9,7 +9,6 @@ from dstore.core.groups import Capacity, MemberState
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.upkeep import Assignment, DiskProbe, Filled, GroupSummary, Heartbeat, Orders, Outcomes
 
-
 CAPACITY = Capacity(1_000_000_000, 0)
 GOOD_PROBE = DiskProbe(0.001, 0.0)
 NOTHING = Outcomes()
