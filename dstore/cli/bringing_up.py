@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from dstore.cli.cluster_file import LocalCluster
@@ -16,10 +17,9 @@ from dstore.cli.local_plan import UpRequest
 from dstore.cli.local_process import START_TIMEOUT_S
 from dstore.cli.master_calls import SETTLE_TIMEOUT_S, wait_up
 from dstore.cli.output import Output
-from dstore.cli.quantities import format_duration
+from dstore.cli.quantities import format_duration, parse_duration
 from dstore.cli.target import Target
 from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
-from dstore.core.durations import parse_duration
 from dstore.core.errors import AlreadyExists, InvalidRequest
 from dstore.core.sizes import format_size, parse_size
 from dstore.core.status import ClusterStatus, Health
@@ -74,7 +74,7 @@ def up(
         chunkservers=chunkservers,
         port=port,
         chunk_size_bytes=None if chunk_size is None else parse_size(chunk_size),
-        retention_s=None if retention is None else parse_duration(retention),
+        retention_s=None if retention is None else ceil(parse_duration(retention)),
     )
     known = _known_profile(profile)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,6 +1,12 @@
 """How durations, times, counts and names are written for people; sizes are in ``dstore.core.sizes``."""
 
+import re
 import time
+
+from dstore.core.errors import InvalidRequest
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|min|h|d)")
 
 
 def format_duration(duration_s: float) -> str:
@@ -13,6 +19,20 @@ def format_duration(duration_s: float) -> str:
         if duration_s < limit_s:
             return f"{duration_s / unit_s:.0f} {unit}"
     return f"{duration_s / 86_400:.0f} d"
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration with its unit: ``500ms``, ``30s``, ``10min``, ``2h``, ``14d``; in seconds.
+
+    Raises:
+        InvalidRequest: reason ``DURATION_INVALID``.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(
+            f"{text[:40]!r} is no duration; one looks like 30s, 10min, 2h or 14d.", reason="DURATION_INVALID"
+        )
+    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def format_time(time_ns: int) -> str:

@@ -1,10 +1,11 @@
 """``dstore master run`` and ``dstore chunkserver run``: from arguments to the configuration of a server."""
 
 import socket
+from math import ceil
 from pathlib import Path
 
 from dstore.cli.bringing_up import check_server_extra
-from dstore.core.durations import parse_duration
+from dstore.cli.quantities import parse_duration
 from dstore.core.sizes import parse_size
 
 
@@ -18,6 +19,10 @@ def run_master(
     chunk_size: str,
     failure_domain: str,
     retention: str,
+    out_after: str,
+    scrub_period: str,
+    copy_rate: str,
+    trash_delay: str,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -26,7 +31,7 @@ def run_master(
         DstoreError: the server cannot start or go on.
     """
     check_server_extra()
-    from dstore.master.config import MasterConfig
+    from dstore.master.config import MasterConfig, UpkeepConfig
     from dstore.master.process import run
 
     run(
@@ -38,8 +43,14 @@ def run_master(
             min_replicas=min_replicas,
             chunk_size_bytes=parse_size(chunk_size),
             failure_domain=failure_domain,
+            upkeep=UpkeepConfig(
+                out_after_s=parse_duration(out_after),
+                scrub_period_s=parse_duration(scrub_period),
+                copy_bytes_per_s=parse_size(copy_rate),
+                trash_delay_s=parse_duration(trash_delay),
+            ),
             log_level=log_level,
-            retention_s=parse_duration(retention),
+            retention_s=ceil(parse_duration(retention)),
         )
     )
 

@@ -25,10 +25,10 @@ def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         choices=("server", "host", "rack"),
         help="no two copies of a chunk share one (host)",
     )
-
     parser.add_argument(
-        "--retention", default="24h", metavar="TIME", help="how long what was removed can be restored (24h)"
+        "--retention", default="24h", metavar="TIME", help="how long what was removed can be restored; 0s: not (24h)"
     )
+    _add_upkeep_options(parser)
 
     group = add_group(commands, "chunkserver", "run a server that keeps chunks on one disk")
     parser = add_command(group, "run", _run_chunkserver, "serve chunks", _DESCRIPTION)
@@ -38,6 +38,24 @@ def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--advertise", metavar="HOST:PORT", help="how others reach it, if not by --listen")
     parser.add_argument("--host-label", metavar="HOST", help="its failure domain; this host's name unless given")
     parser.add_argument("--rack", default="", metavar="RACK", help="its failure domain above the host")
+
+
+def _add_upkeep_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--out-after",
+        default="10min",
+        metavar="DURATION",
+        help="a chunkserver that is down for this long is out: others get its chunks (10min)",
+    )
+    parser.add_argument(
+        "--scrub-period", default="14d", metavar="DURATION", help="every chunk is checked this often; 0s: never (14d)"
+    )
+    parser.add_argument(
+        "--copy-rate", default="400MiB", metavar="SIZE", help="a second, what one server copies from others (400MiB)"
+    )
+    parser.add_argument(
+        "--trash-delay", default="1h", metavar="DURATION", help="how long chunkservers keep what is deleted (1h)"
+    )
 
 
 def _add_server_options(parser: Parser, listen: str, http_listen: str) -> None:
@@ -68,6 +86,10 @@ def _run_master(given: argparse.Namespace) -> int:
         chunk_size=given.chunk_size,
         failure_domain=given.failure_domain,
         retention=given.retention,
+        out_after=given.out_after,
+        scrub_period=given.scrub_period,
+        copy_rate=given.copy_rate,
+        trash_delay=given.trash_delay,
         log_level=given.log_level,
     )
     return ExitCode.OK

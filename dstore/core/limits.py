@@ -172,7 +172,7 @@ DISCARDS_PER_ORDER_MAX = 4_000
 CORRUPT_REPORTED_MAX = 1_000
 #: A deleted chunk stays on the disks for this long after its row was written: readers that opened the file before can
 #: come to an end, and an operator who sees a mistake can stop the master.
-COLLECTION_GRACE_DEFAULT_S = 60.0
+COLLECTION_GRACE_DEFAULT_S = 60
 #: A copy of a group on a server that is no member of it stays for this long: it may be wanted as a source again.
 DROP_GRACE_DEFAULT_S = 60.0
 #: Deleted chunks that servers are told to discard at once: four full lists of orders.
@@ -199,6 +199,12 @@ RESTORE_GROUP_GAP = 1 << 20
 GROUP_ID_MAX = (1 << 32) - 1
 #: Chunks of one page of a group's listing: about 20 bytes each.
 HELD_CHUNKS_PER_PAGE_MAX = 10_000
+#: Rows that the check of a cluster reads in one transaction.
+CHECKED_ROWS_PER_PAGE = 5_000
+#: Findings of one kind that are listed one by one; a table that is damaged throughout has as many as it has rows.
+FINDINGS_PER_KIND_MAX = 10_000
+#: What the servers list of each group is held against the rows once in this time, by itself.
+AUDIT_PERIOD_S = 24 * 3600.0
 
 # --- Concurrency and memory ------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class AdminService:
             version=shared.version,
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),
+            further=shared.collection.checks(),
         )
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:

@@ -18,10 +18,8 @@ from dstore.core.groups import GroupEpoch, ServerPhase
 from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import (
     COLLECT_ROUNDS_MAX,
-    COLLECTION_GRACE_DEFAULT_S,
     DISCARDS_FINISHED_MAX,
     DISCARDS_OUTSTANDING_MAX,
-    DROP_GRACE_DEFAULT_S,
     LEADER_LEASE_S,
     SERVER_AWAY_AFTER_S,
 )
@@ -39,22 +37,6 @@ T = TypeVar("T")
 
 #: Servers that are waited for and named one by one.
 _NAMED_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionSettings:
-    """How long what is deleted stays, in seconds.
-
-    Attributes:
-        grace_s: of running time, for chunks.
-        drop_grace_s: for copies of groups on servers that are no members.
-    """
-
-    grace_s: int = int(COLLECTION_GRACE_DEFAULT_S)
-    drop_grace_s: float = DROP_GRACE_DEFAULT_S
-
-
-COLLECTION_DEFAULTS = CollectionSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +66,9 @@ class _Scene:
 class Collector:
     """Implements ``dstore.master.shared.Collection``."""
 
-    def __init__(self, shared: Shared, guard: SafeMode, settings: CollectionSettings) -> None:
+    def __init__(self, shared: Shared, guard: SafeMode) -> None:
         self._shared = shared
         self._guard = guard
-        self._settings = settings
         self._epoch = 0
         self._stepped_s: float | None = None
         self._heard: set[ServerId] = set()
@@ -97,6 +78,7 @@ class Collector:
         self._losses = breaker.RecentLosses()
         self._state = CollectionState.POSTPONED
         self._reason = "This master does not lead."
+        self._stop: CollectionStop | None = None
 
     @property
     def safe_mode(self) -> SafeMode:
@@ -135,7 +117,7 @@ class Collector:
     async def status(self) -> CollectionStatus:
         """Describe how far it is."""
         await self._guard.refresh()
-        facts = await self._shared.store.read(collection_stop.read_facts)
+        facts = await self._look_up()
         state, reason = self._state, self._reason
         if self._guard.status.is_on:
             state, reason = CollectionState.SAFE_MODE, self._guard.status.reason
@@ -158,10 +140,14 @@ class Collector:
         await self._shared.store.write(collection_stop.approve)
         return await self.status()
 
-    async def checks(self) -> tuple[HealthCheck, ...]:
-        """Return the reasons for a health that is not OK."""
+    def checks(self) -> tuple[HealthCheck, ...]:
+        """As ``Collection.checks``."""
+        return (*self._guard.checks(), *collection_stop.checks(self._stop))
+
+    async def _look_up(self) -> collection_stop.Facts:
         facts = await self._shared.store.read(collection_stop.read_facts)
-        return (*self._guard.checks(), *collection_stop.checks(facts.stop))
+        self._stop = facts.stop
+        return facts
 
     def _begin(self, leader_epoch: int) -> None:
         """What another leader was told, or this one in an earlier time, does not count any more."""
@@ -203,7 +189,7 @@ class Collector:
         if awaited:
             names = ", ".join(awaited[:_NAMED_MAX]) + (" and others" if len(awaited) > _NAMED_MAX else "")
             return self._wait(CollectionState.POSTPONED, f"{names} did not report to this leader yet.")
-        facts = await self._shared.store.read(collection_stop.read_facts)
+        facts = await self._look_up()
         if facts.stop is not None:
             return self._wait(CollectionState.STOPPED, collection_stop.explain(facts.stop))
         self._state, self._reason = CollectionState.RUNNING, ""
@@ -239,7 +225,7 @@ class Collector:
 
     async def _order_discards(self, scene: _Scene, now_s: float) -> bool:
         """Order what is due, unless it is too much at once; return whether it is not."""
-        grace_s, store = self._settings.grace_s, self._shared.store
+        grace_s, store = self._shared.upkeep.collection_grace_s, self._shared.store
 
         def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts]]:
             due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx))
@@ -258,6 +244,7 @@ class Collector:
                 due.before_s,
             )
             await self._write(lambda tx: collection_stop.store(tx, stop), None)
+            self._stop = stop
             self._withdraw()
             return self._wait(CollectionState.STOPPED, collection_stop.explain(stop))
         if any(each.server_id not in scene.states for each in due.owed):
@@ -281,7 +268,7 @@ class Collector:
         return exposures
 
     async def _order_drops(self, scene: _Scene, now_s: float) -> None:
-        shared, grace_s = self._shared, self._settings.drop_grace_s
+        shared, grace_s = self._shared, self._shared.upkeep.drop_grace_s
         reports = {server_id: scene.reports[server_id] for server_id in scene.up}
         groups = shared.allocator.groups
         memberships = {server_id: frozenset(groups.of_server(server_id)) for server_id in reports}
@@ -300,10 +287,10 @@ class Collector:
         return await self._shared.store.write(run)
 
 
-async def open_collector(shared: Shared, settings: CollectionSettings = COLLECTION_DEFAULTS) -> Collector:
+async def open_collector(shared: Shared) -> Collector:
     """Return the collector of a master that is being opened.
 
     Raises:
         Unavailable: the store does not work.
     """
-    return Collector(shared, SafeMode(shared, await shared.store.read(safe_mode.load)), settings)
+    return Collector(shared, SafeMode(shared, await shared.store.read(safe_mode.load)))

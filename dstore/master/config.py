@@ -8,7 +8,9 @@ from dstore.core.files import Policy
 from dstore.core.limits import (
     CHUNK_SIZE_BYTES_MAX,
     CHUNK_SIZE_BYTES_MIN,
+    COLLECTION_GRACE_DEFAULT_S,
     COPY_BYTES_PER_S_DEFAULT,
+    DROP_GRACE_DEFAULT_S,
     REPLICAS_MAX,
     RETENTION_DEFAULT_S,
     RETENTION_MAX_S,
@@ -31,12 +33,16 @@ class UpkeepConfig:
         scrub_period_s: every chunk is read and checked within this time; 0 switches the scrub off.
         copy_bytes_per_s: what one server copies from others at most; 0 means no limit.
         trash_delay_s: how long the trash of a chunkserver keeps a chunk.
+        collection_grace_s: how long chunks stay on the disks after they were deleted, in running time.
+        drop_grace_s: how long a copy of a group stays on a server that is no member of it.
     """
 
     out_after_s: float = SERVER_OUT_AFTER_DEFAULT_S
     scrub_period_s: float = SCRUB_PERIOD_DEFAULT_S
     copy_bytes_per_s: int = COPY_BYTES_PER_S_DEFAULT
     trash_delay_s: float = TRASH_DELAY_DEFAULT_S
+    collection_grace_s: int = COLLECTION_GRACE_DEFAULT_S
+    drop_grace_s: float = DROP_GRACE_DEFAULT_S
 
     def settings(self, *, scrub_is_paused: bool) -> UpkeepSettings:
         """Return what chunkservers are told."""

@@ -30,7 +30,11 @@ class Losses:
 
 
 def find_checks(
-    policy: Policy, servers: Sequence[ServerState], losses: Losses, refusal: DstoreError | None
+    policy: Policy,
+    servers: Sequence[ServerState],
+    losses: Losses,
+    refusal: DstoreError | None,
+    further: Sequence[HealthCheck] = (),
 ) -> tuple[HealthCheck, ...]:
     """Return what is wrong, the worst first; nothing means HEALTH_OK. ``servers`` are sorted by name."""
     checks = [
@@ -38,6 +42,7 @@ def find_checks(
         *_about_space(servers),
         *_about_chunks(policy, servers, losses),
         *_about_writing(policy, servers, refusal),
+        *further,
     ]
     return tuple(sorted(checks, key=lambda check: check.severity is not Health.ERROR))
 

@@ -8,6 +8,7 @@ from dstore.core.ids import ClusterId, IntentId
 from dstore.master import counters, leader, membership, server_rows, switches, writes
 from dstore.master.admin import AdminService
 from dstore.master.allocator import Allocator
+from dstore.master.collection import open_collector
 from dstore.master.config import UPKEEP_DEFAULT, UpkeepConfig
 from dstore.master.facts import read_settled_sequence
 from dstore.master.group_map import GroupMap, load_groups
@@ -87,6 +88,7 @@ async def open_master(
         upkeep=upkeep,
         switches=stored.switches,
     )
+    shared.collection = await open_collector(shared)
     return Master(NamespaceService(shared), ClusterService(shared), AdminService(shared), shared)
 
 

@@ -51,7 +51,9 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
         engine = await SqliteStore.open(str(config.directory / DATABASE_NAME), runner=ThreadRunner())
         store = MeasuredStore(engine, clock, metrics.observe_commit)
         try:
-            master = await open_master(store, clock=clock, random=SystemRandom(), policy=policy, version=__version__)
+            master = await open_master(
+                store, clock=clock, random=SystemRandom(), policy=policy, version=__version__, upkeep=config.upkeep
+            )
             # The names of the files that SQLite made; what is in them, SQLite syncs itself.
             sync_directory(config.directory)
             await _serve(config, master, engine, metrics, stopping)
@@ -81,6 +83,7 @@ async def _serve(
         _announce(address, http_address)
         await _until_stopped(upkeep, stopping)
         await server.set_ready(ready=False)
+        await upkeep.release()
 
 
 async def _until_stopped(upkeep: Upkeep, stopping: asyncio.Event) -> None:

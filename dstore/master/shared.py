@@ -6,6 +6,7 @@ from typing import Protocol
 from dstore.core.environment import Clock, Random
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, ServerId
+from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
 from dstore.master.allocator import Allocator
 from dstore.master.config import UpkeepConfig
@@ -32,6 +33,9 @@ class Collection(Protocol):
     def orders_for(self, server_id: ServerId) -> tuple[tuple[ChunkId, ...], tuple[GroupEpoch, ...]]:
         """Return the chunks that the server is to discard, and the groups that it is to drop; without the store."""
 
+    def checks(self) -> tuple[HealthCheck, ...]:
+        """Return the reasons why nothing is deleted that an operator should know; without the store."""
+
     async def step(self, leader_epoch: int) -> None:
         """Do one round of planning; called once a second while this master leads.
 
@@ -50,6 +54,10 @@ class NoCollection:
     def orders_for(self, server_id: ServerId) -> tuple[tuple[ChunkId, ...], tuple[GroupEpoch, ...]]:
         """Return that nothing is to be deleted."""
         return (), ()
+
+    def checks(self) -> tuple[HealthCheck, ...]:
+        """Return that nothing is wrong."""
+        return ()
 
     async def step(self, leader_epoch: int) -> None:
         """Do nothing."""

@@ -9,7 +9,7 @@ from dstore.core.errors import DstoreError
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, ServerPhase
 from dstore.core.ids import ServerId
-from dstore.core.status import ClusterStatus, Health, ServerStatus
+from dstore.core.status import ClusterStatus, Health, HealthCheck, ServerStatus
 from dstore.master.facts import Facts
 from dstore.master.group_map import GroupMap
 from dstore.master.health import Losses, find_checks, summarize
@@ -27,12 +27,14 @@ def build_status(
     version: str,
     writes_in_progress: int,
     refusal: DstoreError | None,
+    further: tuple[HealthCheck, ...] = (),
 ) -> ClusterStatus:
     """Return the status.
 
     Args:
         lacking: how many chunks servers hold fewer than they should, beyond the missing replicas that are recorded.
         refusal: why a chunk could not be placed now; None when it could.
+        further: reasons for a health that is not OK, from elsewhere.
     """
     policy = cluster.policy
     servers = sorted(states.values(), key=lambda state: state.record.name)
@@ -42,7 +44,7 @@ def build_status(
     # Which chunks are lacking is not known; some may be counted already.
     under = min(chunk_count, under + sum(lacking.values()))
     losses = Losses(under_replicated=under, unavailable=unavailable, lacking=lacking)
-    checks = find_checks(policy, servers, losses, refusal)
+    checks = find_checks(policy, servers, losses, refusal, further)
     health = _worst(tuple(check.severity for check in checks))
     return ClusterStatus(
         health=health,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dstore.cli.quantities import count, format_duration, format_time
+from dstore.cli.quantities import count, format_duration, format_time, parse_duration
+from dstore.core.errors import InvalidRequest
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,18 @@ def test_times(time_ns: int, text: str) -> None:
 )
 def test_counts(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [("0s", 0), ("500ms", 0.5), ("1.5s", 1.5), ("30 s", 30), ("10min", 600), ("2h", 7200), ("14d", 1_209_600)],
+)
+def test_durations_are_read(text: str, duration_s: float) -> None:
+    assert parse_duration(text) == duration_s
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "-1s", "1e3s", "1m", "10 minutes", "1.2345s", "9999999999s", "٣s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_duration(text)
+    assert caught.value.reason == "DURATION_INVALID"

@@ -28,6 +28,7 @@ from dstore.core.removed import RemovedFile, Restore
 from dstore.core.status import ClusterStatus
 from dstore.core.upkeep import GroupSummary, Heartbeat, Orders
 from dstore.master import retention
+from dstore.master.config import UpkeepConfig
 from dstore.master.master import Master, open_master
 from dstore.master.service import NamespaceService
 from dstore.master.store.base import Transaction
@@ -107,6 +108,7 @@ class MasterHarness:
         self.clock = FakeClock()
         self.random = SeededRandom()
         self.policy = policy
+        self.config = UpkeepConfig()
         self._path = str(directory / "metadata.db")
         self._runner = runner
         self._requests = 0
@@ -122,7 +124,7 @@ class MasterHarness:
     async def open(self) -> None:
         self.store = await SqliteStore.open(self._path, runner=self._runner())
         self.master = await open_master(
-            self.store, clock=self.clock, random=self.random, policy=self.policy, version="0.1.0"
+            self.store, clock=self.clock, random=self.random, policy=self.policy, version="0.1.0", upkeep=self.config
         )
         self.upkeep = Upkeep(self.master, show=self.shown.append)
 
@@ -236,6 +238,11 @@ class MasterHarness:
         """Write a whole file; ``without`` are servers that fail to acknowledge."""
         intent = await self.begin(path, chunk_count=chunk_count, precondition=precondition)
         return await self.commit(intent, [written(p, i, without) for i, p in enumerate(intent.placements)])
+
+    @staticmethod
+    def written(placement: ChunkPlacement, index: int, replicas: tuple[ServerId, ...]) -> WrittenChunk:
+        """Return the record of a chunk that these servers acknowledged."""
+        return replace(written(placement, index), replicas=replicas)
 
     async def rename(self, source: str, target: str) -> FileInfo:
         ticket = await self.namespace.prepare_rename(source, target)

@@ -10,7 +10,7 @@ from dstore.core.groups import Capacity
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.upkeep import GroupSummary, Heartbeat, Orders, Outcomes, Standing
 from dstore.master import retention
-from dstore.master.collection import Collector, open_collector
+from dstore.master.collection import Collector
 
 #: As if no write were in progress.
 ALL_SETTLED = 1 << 62
@@ -93,7 +93,6 @@ class ScriptedCluster:
     async def open(self) -> None:
         """Open the master, or open it again on the store as it is now."""
         await self.harness.open()
-        self.harness.master.shared.collection = await open_collector(self.harness.master.shared)
 
     @property
     def collector(self) -> Collector:

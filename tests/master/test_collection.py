@@ -239,14 +239,14 @@ async def test_a_large_share_of_a_server_needs_an_approval(cluster: ScriptedClus
     )
     assert (await cluster.deleted(), len(cluster.holding(chunks))) == (200, 4)
     collection = cluster.collector
-    assert [check.code for check in await collection.checks()] == ["COLLECTION_STOPPED"]
+    assert [check.code for check in collection.checks()] == ["COLLECTION_STOPPED"]
     await cluster.take_lead()
     await cluster.rounds(4)
     assert await cluster.deleted() == 200, "it is stored"
     await collection.approve()
     await cluster.rounds(4)
     assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
-    assert await collection.checks() == ()
+    assert collection.checks() == ()
 
 
 async def test_an_approval_lets_through_only_what_was_asked_for(cluster: ScriptedCluster) -> None:

@@ -121,7 +121,7 @@ async def test_an_old_copy_of_the_metadata_deletes_nothing(cluster: ScriptedClus
     assert after["chunk_sequence"] > max(each.sequence for each in new) + RESTORE_GAP // 2
     assert after["group_id"] >= before["group_id"] + RESTORE_GROUP_GAP
     assert cluster.harness.master.shared.cluster.history_id != history_id
-    assert [check.code for check in await cluster.collector.checks()] == ["SAFE_MODE"]
+    assert [check.code for check in cluster.collector.checks()] == ["SAFE_MODE"]
     assert await cluster.harness.names("/") == ["old"]
     fresh = await cluster.write("/fresh", 2)
     assert all(each.sequence > after["chunk_sequence"] for each in fresh)

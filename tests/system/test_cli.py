@@ -242,7 +242,7 @@ BAD_INPUT = [
     (("up", "--port", "65500", "--profile", "other", "--dir", "{tmp}"), "PORT_INVALID", 2),
     (("up", "--chunk-size", "many"), "SIZE_INVALID", 2),
     (("up", "--retention", "long"), "DURATION_INVALID", 2),
-    (("up", "--retention", "1000w"), "RETENTION_INVALID", 2),
+    (("up", "--retention", "4000d"), "RETENTION_INVALID", 2),
     (("up", "--retention", "25h"), "RETENTION_FIXED", 11),
     (("up", "--chunkservers", "2"), "CHUNKSERVERS_FEWER", 2),
     (("up", "--port", "7"), "CLUSTER_RUNNING", 11),
