@@ -34,7 +34,7 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
     )
     parser.add_argument("--chunk-size", metavar="SIZE", help="16MiB for a new cluster")
     parser.add_argument(
-        "--retention", metavar="TIME", help="how long what was removed can be restored; 24h for a new cluster"
+        "--retention", metavar="DURATION", help="how long what was removed can be restored; 24h for a new cluster"
     )
     add_directory_option(parser)
     add_profile_option(parser)

@@ -26,7 +26,7 @@ def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="no two copies of a chunk share one (host)",
     )
     parser.add_argument(
-        "--retention", default="24h", metavar="TIME", help="how long what was removed can be restored; 0s: not (24h)"
+        "--retention", default="24h", metavar="DURATION", help="what was removed is kept this long; 0s: not (24h)"
     )
     _add_upkeep_options(parser)
 
