@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import Cell, Report, conditions, median, print_report, run_count
-from benchmarks.model_cluster import GIB, TOTAL_BYTES, make_groups, make_servers, policy, with_phase, with_used
-from dstore.core.groups import Duty, ServerPhase
+from benchmarks.model_cluster import TOTAL_BYTES, make_groups, make_servers, policy, with_phase, with_used
+from dstore.core.groups import Capacity, Duty, ServerPhase
 from dstore.master.balance import plan_balance
 from dstore.master.drain import plan_drain
 from dstore.master.repair import plan_repair, plan_settle
@@ -43,13 +43,15 @@ def balance_cases(servers: list[PlannedServer], groups: list[PlannedGroup], doma
     rules = policy(domain)
     rng = random.Random(1)
     even = TOTAL_BYTES * 45 // 100
-    uneven = with_used(servers, [even + rng.randint(-400, 400) * GIB for _ in servers])
+    # Larger disks get more groups: then they are taken for disks of one size.
+    lopsided = [replace(each, capacity=Capacity(rng.randint(35, 55), 0)) for each in servers]
+    uneven = make_groups(lopsided, len(groups), groups[0].chunk_bytes, domain)
     new_count = len(servers) // 10
     new = with_used(servers, [0 if index < new_count else even for index in range(len(servers))])
     without = make_groups(new[new_count:], len(groups), groups[0].chunk_bytes, domain)
     return [
         ("balance: all is even", lambda: plan_balance(servers, groups, rules).moves),
-        ("balance: fill from 35 % to 55 %", lambda: plan_balance(uneven, groups, rules).moves),
+        ("balance: fill from 35 % to 55 %", lambda: plan_balance(servers, uneven, rules).moves),
         (f"balance: {new_count} servers are new, first 1,024 moves", lambda: _first(new, without, domain)),
         (f"balance: {new_count} servers are new, all moves", lambda: plan_balance(new, without, rules).moves),
     ]

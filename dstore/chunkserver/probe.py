@@ -93,6 +93,9 @@ class DiskWatch:
                         await file.sync()
                     finally:
                         await file.close()
-            finally:
-                with contextlib.suppress(FileNotFoundError):
+            except OSError:
+                # A disk that fails, or is full, does so again and again, each time under a new name.
+                with contextlib.suppress(OSError):
                     await store.disk.remove(path)
+                raise
+            await store.disk.remove(path)

@@ -49,7 +49,8 @@ class BalancePlan:
     """All moves until the cluster is balanced, in order.
 
     Attributes:
-        spread_before, spread_after: the largest distance of a disk's fill from the mean, as a share of a disk.
+        spread_before, spread_after: the largest distance of a disk's fill from the mean, as a share of a disk; counted
+            are the groups that are to be on it.
         refusal: why disks stay out of the tolerance; None when they do not.
     """
 
@@ -146,7 +147,7 @@ class _Floor:
         emptiest = Ladder(self._domains, {each: scales.fill(each) for each in scales.totals})
         for source in sorted(scales.totals, key=lambda each: (-scales.fill(each), each)):
             while scales.fill(source) > high and self._has_time():
-                wanted = scales.held_bytes[source] - high * scales.totals[source]
+                wanted = scales.assigned_bytes[source] - high * scales.totals[source]
                 move = self._find(((source, target) for target in _several(emptiest)), wanted)
                 if move is None:
                     break
@@ -156,7 +157,7 @@ class _Floor:
         fullest = Ladder(self._domains, {each: -scales.fill(each) for each in scales.totals})
         for target in sorted(scales.totals, key=lambda each: (scales.fill(each), each)):
             while scales.fill(target) < low and self._has_time():
-                wanted = low * scales.totals[target] - scales.expected_bytes[target]
+                wanted = low * scales.totals[target] - scales.assigned_bytes[target]
                 move = self._find(((source, target) for source in _several(fullest)), wanted)
                 if move is None:
                     break
@@ -196,8 +197,6 @@ class _Floor:
 
     def _find(self, ends: Iterator[tuple[ServerId, ServerId]], wanted: float) -> Move | None:
         """Return the first move that brings about ``wanted`` bytes, or at least some."""
-        if wanted <= 0:
-            return None
         for source, target in ends:
             room = self._scales.room_bytes(source, target)
             if source != target and room >= 1:
