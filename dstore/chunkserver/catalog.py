@@ -50,9 +50,12 @@ class Catalog:
         """Add a chunk, or what is known of it now; None as long as its length and checksum were not read."""
         assert held is None or held.sequence == chunk_id.sequence
         self.note(chunk_id)
-        self.remove(chunk_id)
-        self._chunks.set(chunk_id, _NOT_READ if held is None else _pack(held))
-        sums = self._sums.setdefault(chunk_id.group_id, _Sums())
+        earlier = self._chunks.set(chunk_id, _NOT_READ if held is None else _pack(held))
+        sums = self._sums.get(chunk_id.group_id)
+        if sums is None:
+            sums = self._sums[chunk_id.group_id] = _Sums()
+        if earlier is not None:
+            _count_out(sums, chunk_id, earlier)
         sums.digest = b""
         if held is None:
             sums.not_read_count += 1
@@ -65,14 +68,7 @@ class Catalog:
         value = self._chunks.pop(chunk_id)
         if value is None:
             return
-        sums = self._sums[chunk_id.group_id]
-        sums.digest = b""
-        if value == _NOT_READ:
-            sums.not_read_count -= 1
-        else:
-            held = _unpack(chunk_id.sequence, value)
-            sums.chunk_bytes -= held.length_bytes
-            sums.digests[bucket_of(held.sequence)].remove(held)
+        _count_out(self._sums[chunk_id.group_id], chunk_id, value)
         if not self._chunks.count(chunk_id.group_id):
             del self._sums[chunk_id.group_id]
 
@@ -127,6 +123,16 @@ class Catalog:
         """Return up to ``count`` sequences of a group's chunks, read or not, in order."""
         found = self._chunks.page(group_id, bucket=None, after_sequence=after_sequence, count=count)
         return [sequence for sequence, _ in found]
+
+
+def _count_out(sums: _Sums, chunk_id: ChunkId, value: int) -> None:
+    sums.digest = b""
+    if value == _NOT_READ:
+        sums.not_read_count -= 1
+        return
+    held = _unpack(chunk_id.sequence, value)
+    sums.chunk_bytes -= held.length_bytes
+    sums.digests[bucket_of(held.sequence)].remove(held)
 
 
 def _bucket_values(sums: _Sums) -> tuple[bytes, ...]:

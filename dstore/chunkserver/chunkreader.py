@@ -106,22 +106,27 @@ class ChunkReader:
         """Lend an open chunk; what goes wrong while it is used becomes an error that names it."""
         if chunk_id in self._store.corrupt:
             raise await self._store.report_corrupt(chunk_id, "it failed a check earlier")
-        try:
-            async with self._store.translate(f"reading chunk {chunk_id}"):
+        async with self._store.translate(f"reading chunk {chunk_id}"):
+            try:
                 chunk = await self._acquire(chunk_id)
-                try:
-                    yield chunk
-                except Corrupt as error:
-                    if chunk.is_gone:  # what is wrong with it says nothing about what took its place
-                        raise self._not_here(chunk_id) from error
-                    raise
-                finally:
-                    self._give_back(chunk)
-                    if chunk.is_retired:
-                        await self._retire(chunk)
-        except Corrupt as error:
-            self._forget(chunk_id)
-            raise await self._store.report_corrupt(chunk_id, error.metadata.get("problem", str(error))) from error
+            except Corrupt as error:
+                raise await self._report(chunk_id, error) from error
+            try:
+                yield chunk
+            except Corrupt as error:
+                # Between this look and the report nobody may wait: what is wrong with a file that is gone says nothing
+                # about the one that took its place.
+                if chunk.is_gone:
+                    raise self._not_here(chunk_id) from error
+                raise await self._report(chunk_id, error) from error
+            finally:
+                self._give_back(chunk)
+                if chunk.is_retired:
+                    await self._retire(chunk)
+
+    async def _report(self, chunk_id: ChunkId, error: Corrupt) -> Corrupt:
+        self._forget(chunk_id)
+        return await self._store.report_corrupt(chunk_id, error.metadata.get("problem", str(error)))
 
     async def _acquire(self, chunk_id: ChunkId) -> OpenChunk:
         chunk = self._open.get(chunk_id)

@@ -97,9 +97,13 @@ class Trash:
         for entries in (self._discarded, self._dropped):
             entries.begin(now_ms)
             due = [chunk_id for chunk_id in entries.take_due(now_ms - delay_ms) if self._may_go(entries, chunk_id)]
-            for start in range(0, len(due), PURGE_BATCH_MAX):
-                batch = due[start : start + PURGE_BATCH_MAX]
-                count += await _to_its_end(self._unlink(entries, batch))
+            try:
+                while due:
+                    batch, due = due[:PURGE_BATCH_MAX], due[PURGE_BATCH_MAX:]
+                    count += await _to_its_end(self._unlink(entries, batch))
+            finally:
+                for chunk_id in due:
+                    entries.keep(chunk_id)
         return count
 
     def recover(self, chunk_id: ChunkId, *, was_dropped: bool) -> None:

@@ -35,6 +35,7 @@ from dstore.core.environment import Disk
 from dstore.core.errors import DstoreError, NotFound, NotReady, OutOfSpace, Unavailable
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, GroupId
+from dstore.core.limits import PURGE_BATCH_MAX
 
 A, B, C, D = (ChunkId(GROUP, sequence) for sequence in (1, 257, 258, 999))
 OTHER = ChunkId(GroupId(43), 5)
@@ -461,3 +462,24 @@ async def test_strangers_in_the_trash_are_left_alone() -> None:
     assert again.store.recovery.unknown_count == 3
     assert await again.store.trash.purge(0.0, 0.0) == 1
     assert len(await again.memory.list("trash")) == 3
+
+
+async def test_a_purge_that_is_cancelled_goes_on_later() -> None:
+    server = await server_with({})
+    chunk_ids = [ChunkId(GROUP, sequence) for sequence in range(1, 3 * PURGE_BATCH_MAX)]
+    server.store.settled_sequence = SETTLED
+    await server.store.trash.discard(chunk_ids)
+    reached = asyncio.Event()
+
+    async def note(operation: str, path: str) -> None:
+        reached.set()
+
+    server.disk.before = note
+    task = asyncio.create_task(server.store.trash.purge(0.0, 0.0))
+    await reached.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(server.store.trash) > PURGE_BATCH_MAX
+    await server.store.trash.purge(1.0, 1.0)
+    assert len(server.store.trash) == 0
+    assert await server.memory.list("trash") == ()
