@@ -229,7 +229,8 @@ class Collector:
 
         def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts]]:
             due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx))
-            return due, deletions.read_groups(tx, {*due.unapproved, *(c.chunk_id.group_id for c in due.chunks)})
+            chunk_ids = [each.chunk_id for each in due.chunks] + [each.chunk_id for each in due.owed]
+            return due, deletions.read_groups(tx, {*due.unapproved, *(each.group_id for each in chunk_ids)})
 
         due, groups = await store.read(read)
         holders = scene.holders(groups)
@@ -250,7 +251,7 @@ class Collector:
         if any(each.server_id not in scene.states for each in due.owed):
             # A server that was removed owes nothing; the rows of all such servers go.
             await self._write(lambda tx: deletions.forget_owed(tx, (), ()), None)
-        self._discards.plan(due.chunks, due.owed, holders)
+        self._discards.plan(due.chunks, due.owed, holders, scene.up)
         return True
 
     def _exposures(

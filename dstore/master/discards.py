@@ -7,9 +7,12 @@
 Holders of a group are its members, and servers that report a copy without being members. A confirmation counts when it
 comes with a settled sequence above the chunk's: no write can bring the chunk back then. It counts for one run of a
 server's process: another run may be on another disk.
+
+What a server owes that was away is ordered of everybody who holds the group as soon as that server is back: members
+that compared with it before it obeyed may have copied the chunk again, long after their own trash was emptied.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -53,7 +56,8 @@ class Discards:
         self._holders: Mapping[GroupId, frozenset[ServerId]] = {}
         self._confirmed: dict[ChunkId, set[ServerId]] = {}
         self._owed: set[Owed] = set()
-        self._owed_confirmed: set[Owed] = set()
+        self._owed_chunks: set[ChunkId] = set()
+        self._owed_confirmed: dict[ChunkId, set[ServerId]] = {}
         self._orders: dict[ServerId, dict[ChunkId, None]] = {}
         self._boots: dict[ServerId, BootId] = {}
 
@@ -65,16 +69,27 @@ class Discards:
     def withdraw(self) -> None:
         """Order nothing any more, and forget all confirmations."""
         self._due, self._holders, self._confirmed, self._orders = {}, {}, {}, {}
-        self._owed, self._owed_confirmed = set(), set()
+        self._owed, self._owed_chunks, self._owed_confirmed = set(), set(), {}
 
     def plan(
-        self, due: Sequence[DueChunk], owed: Iterable[Owed], holders: Mapping[GroupId, frozenset[ServerId]]
+        self,
+        due: Sequence[DueChunk],
+        owed: Iterable[Owed],
+        holders: Mapping[GroupId, frozenset[ServerId]],
+        present: Container[ServerId] = frozenset(),
     ) -> None:
-        """Order these chunks, and no others, of those that hold their groups; ``owed`` of the servers that it names."""
+        """Order these chunks, and no others, of those that hold their groups.
+
+        Args:
+            owed: ordered of the servers that owe it, and of all that hold its group once the debtor is ``present``.
+        """
         self._due = {chunk.chunk_id: chunk for chunk in due}
         self._holders = holders
         self._owed = set(owed)
-        self._owed_confirmed &= self._owed
+        self._owed_chunks = {each.chunk_id for each in self._owed}
+        self._owed_confirmed = {
+            chunk_id: servers for chunk_id, servers in self._owed_confirmed.items() if chunk_id in self._owed_chunks
+        }
         self._confirmed = {chunk_id: servers for chunk_id, servers in self._confirmed.items() if chunk_id in self._due}
         self._orders = {}
         for chunk_id in self._due:
@@ -82,8 +97,10 @@ class Discards:
             for server_id in holders.get(chunk_id.group_id, ()):
                 if server_id not in confirmed:
                     self._orders.setdefault(server_id, {})[chunk_id] = None
-        for each in self._owed - self._owed_confirmed:
-            self._orders.setdefault(each.server_id, {})[each.chunk_id] = None
+        for each in self._owed:
+            others = self._holders_of(each.chunk_id) if each.server_id in present else frozenset()
+            for server_id in {each.server_id, *others} - self._owed_confirmed.get(each.chunk_id, set()):
+                self._orders.setdefault(server_id, {})[each.chunk_id] = None
 
     def orders_for(self, server_id: ServerId) -> tuple[ChunkId, ...]:
         """Return what a server is to discard now, up to the bound of one message."""
@@ -95,15 +112,15 @@ class Discards:
             self._boots[server_id] = boot_id
             for servers in self._confirmed.values():
                 servers.discard(server_id)
-            self._owed_confirmed = {each for each in self._owed_confirmed if each.server_id != server_id}
+            for servers in self._owed_confirmed.values():
+                servers.discard(server_id)
         for chunk_id in discarded:
             if settled_sequence <= chunk_id.sequence:
                 continue
             if chunk_id in self._due:
                 self._confirmed.setdefault(chunk_id, set()).add(server_id)
-            owed = Owed(server_id, chunk_id)
-            if owed in self._owed:
-                self._owed_confirmed.add(owed)
+            if chunk_id in self._owed_chunks:
+                self._owed_confirmed.setdefault(chunk_id, set()).add(server_id)
             self._orders.get(server_id, {}).pop(chunk_id, None)
 
     def finished(self, limit: int) -> tuple[Finished, ...]:
@@ -122,5 +139,13 @@ class Discards:
             self._due.pop(chunk_id, None)
 
     def paid(self, limit: int) -> tuple[Owed, ...]:
-        """Return owed copies that are confirmed to be gone."""
-        return tuple(islice(self._owed_confirmed, limit))
+        """Return owed copies that are confirmed to be gone, by their debtors and by all that hold the groups."""
+        done = (
+            each
+            for each in self._owed
+            if {each.server_id, *self._holders_of(each.chunk_id)} <= self._owed_confirmed.get(each.chunk_id, set())
+        )
+        return tuple(islice(done, limit))
+
+    def _holders_of(self, chunk_id: ChunkId) -> frozenset[ServerId]:
+        return self._holders.get(chunk_id.group_id, frozenset())

@@ -62,6 +62,21 @@ def test_another_run_of_a_server_has_to_confirm_again() -> None:
     assert (finished(discards), discards.paid(9)) == ([], ())
 
 
+def test_what_a_server_owes_that_is_back_is_ordered_of_all_who_may_have_copied_it_again() -> None:
+    discards, owed, holders = Discards(), [Owed(C, chunk(3))], {G1: frozenset({A, B})}
+    discards.plan([], owed, holders, present={A, B})
+    assert [discards.orders_for(each) for each in (A, B, C)] == [(), (), (chunk(3),)]
+    discards.plan([], owed, holders, present={A, B, C})
+    assert [discards.orders_for(each) for each in (A, B, C)] == [(chunk(3),)] * 3
+    discards.heard(C, boot_id(3), [chunk(3)], 100)
+    discards.heard(A, boot_id(1), [chunk(3)], 100)
+    assert discards.paid(9) == ()
+    discards.plan([], owed, holders, present={A, B, C})
+    assert [discards.orders_for(each) for each in (A, B, C)] == [(), (chunk(3),), ()]
+    discards.heard(B, boot_id(2), [chunk(3)], 100)
+    assert discards.paid(9) == (Owed(C, chunk(3)),)
+
+
 def test_a_new_member_has_to_confirm_too() -> None:
     discards = Discards()
     discards.plan(due(5), [], {G1: frozenset({A})})
