@@ -105,7 +105,7 @@ def collect(tx: Transaction, horizon_txn: int, limit: int, *, now_ns: int) -> Co
         chunk_count = chunk_rows.give_up_first(tx, inodes[0].file_id, limit, now_ns)
     history.forget_files(tx, [inode.size_bytes for inode in last])
     tx.execute_many(
-        "DELETE FROM inodes WHERE file_id = ? AND from_txn = ?", [(inode.file_id, inode.from_txn) for inode in ready]
+        "DELETE FROM inodes WHERE file_id = ? AND to_txn = ?", [(inode.file_id, inode.to_txn) for inode in ready]
     )
     return CollectedVersions(
         rows=len(entries) + len(ready),
@@ -120,7 +120,7 @@ class _EndedInode:
     """A row past its retention; ``chunk_count`` is 0 unless the chunks go with it, and at most one above the limit."""
 
     file_id: FileId
-    from_txn: int
+    to_txn: int
     size_bytes: int
     is_last_of_file: bool
     chunk_count: int
@@ -129,13 +129,13 @@ class _EndedInode:
 def _ended_inodes(tx: Transaction, horizon_txn: int, limit: int) -> list[_EndedInode]:
     """Return the rows that ended first; those of one file come in their order."""
     rows = tx.execute(
-        "SELECT file_id, from_txn, kind, size_bytes, chunk_count, NOT EXISTS "
-        "(SELECT 1 FROM inodes later WHERE later.file_id = i.file_id AND later.from_txn > i.from_txn) "
+        "SELECT file_id, to_txn, kind, size_bytes, chunk_count, NOT EXISTS "
+        "(SELECT 1 FROM inodes later WHERE later.file_id = i.file_id AND later.to_txn > i.to_txn) "
         "FROM ended_inodes i WHERE to_txn <= ? ORDER BY to_txn, file_id LIMIT ?",
         (horizon_txn, limit),
     )
     inodes: list[_EndedInode] = []
-    for file_id, from_txn, kind, size_bytes, chunk_count, is_last in rows:
+    for file_id, to_txn, kind, size_bytes, chunk_count, is_last in rows:
         is_last_of_file = bool(is_last) and kind == FileKind.FILE.value
         count = chunk_count if is_last_of_file else 0
         if count > limit:
@@ -143,7 +143,7 @@ def _ended_inodes(tx: Transaction, horizon_txn: int, limit: int) -> list[_EndedI
             count = tx.execute(
                 "SELECT COUNT(*) FROM (SELECT 1 FROM chunks WHERE file_id = ? LIMIT ?) AS counted", (file_id, limit + 1)
             )[0][0]
-        inodes.append(_EndedInode(file_id, from_txn, size_bytes, is_last_of_file, count))
+        inodes.append(_EndedInode(file_id, to_txn, size_bytes, is_last_of_file, count))
     return inodes
 
 

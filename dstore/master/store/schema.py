@@ -40,10 +40,9 @@ _TABLES = (
         modified_ns INTEGER NOT NULL,
         wrapped_keys TEXT NOT NULL,
         sealed_manifest BLOB NOT NULL,
-        PRIMARY KEY (file_id, from_txn)
+        PRIMARY KEY (file_id, to_txn)
     )""",
-    f"CREATE UNIQUE INDEX inodes_live ON inodes (file_id) WHERE to_txn = {LIVE}",
-    f"CREATE INDEX inodes_ended ON inodes (to_txn) WHERE to_txn < {LIVE}",
+    f"CREATE INDEX inodes_ended ON inodes (to_txn, file_id) WHERE to_txn < {LIVE}",
     f"CREATE VIEW live_inodes AS SELECT * FROM inodes WHERE to_txn = {LIVE}",  # noqa: S608
     f"CREATE VIEW ended_inodes AS SELECT * FROM inodes WHERE to_txn < {LIVE}",  # noqa: S608
     # Names are bytes, so that every engine and every collation sorts them as UTF-8. `ended_ns` and `ended_by` say
@@ -59,8 +58,7 @@ _TABLES = (
         PRIMARY KEY (parent_id, name, from_txn)
     )""",
     f"CREATE UNIQUE INDEX entries_live ON entries (parent_id, name) WHERE to_txn = {LIVE}",
-    f"CREATE UNIQUE INDEX entries_live_files ON entries (file_id) WHERE to_txn = {LIVE}",
-    "CREATE INDEX entries_of_files ON entries (file_id, to_txn)",
+    "CREATE UNIQUE INDEX entries_of_files ON entries (file_id, to_txn)",
     f"CREATE INDEX entries_ended ON entries (to_txn, parent_id, name) WHERE to_txn < {LIVE}",
     f"CREATE INDEX entries_ended_in ON entries (parent_id, to_txn, name) WHERE to_txn < {LIVE}",
     f"CREATE VIEW live_entries AS SELECT * FROM entries WHERE to_txn = {LIVE}",  # noqa: S608
