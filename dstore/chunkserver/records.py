@@ -1,6 +1,6 @@
 """Small record files: one line of JSON that carries its own CRC32C, with one valid encoding. Pure.
 
-Used for ``IDENTITY`` and ``EPOCH``; specified in docs/format.md, section "Chunk file".
+Used for ``IDENTITY``, ``EPOCH``, ``STANDING`` and ``SCRUB``; specified in docs/format.md, section "Chunk file".
 """
 
 import json

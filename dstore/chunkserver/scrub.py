@@ -34,6 +34,8 @@ from dstore.core.upkeep import ScrubReport, UpkeepSettings
 FORMAT_VERSION = 1
 #: Chunks that are looked up at once.
 _PAGE = 256
+#: Chunks of each page whose length is looked up; the others are taken to be like them until they are known.
+_SAMPLE = 16
 #: How often the pace follows what is held.
 _PACE_INTERVAL_S = 60.0
 #: A server without chunks is looked at again after this share of the period, at least once a minute.
@@ -92,8 +94,9 @@ class Scrub:
         await self._load_position()
         while True:
             await self._wanted.wait()
-            self._adjust_pace()
             chunk_ids = self._next_page()
+            await self._learn_lengths(chunk_ids)
+            self._adjust_pace()
             for chunk_id in chunk_ids:
                 await self._wanted.wait()
                 await self._check(chunk_id)
@@ -121,6 +124,14 @@ class Scrub:
             if sequences := catalog.sequences(group_id, after_sequence=after, count=_PAGE):
                 return [ChunkId(group_id, sequence) for sequence in sequences]
         return []
+
+    async def _learn_lengths(self, chunk_ids: list[ChunkId]) -> None:
+        """Read the footers of some chunks, so that the pace does not rest on a guess after a restart."""
+        try:
+            for chunk_id in chunk_ids[:_SAMPLE]:
+                await self._store.holdings.held(chunk_id)
+        except DstoreError as error:
+            _log.warning("the scrub cannot tell how long its chunks are: %s", error)
 
     async def _check(self, chunk_id: ChunkId) -> None:
         """Read one chunk. One that is damaged is reported; one that is gone meanwhile is none of ours."""
@@ -167,9 +178,12 @@ class Scrub:
         group_id, sequence = (fields or {}).get("group_id"), (fields or {}).get("sequence")
         if not isinstance(group_id, int) or not isinstance(sequence, int):
             return
-        self._position = ChunkId(GroupId(group_id), sequence)
+        position = self._position = ChunkId(GroupId(group_id), sequence)
         catalog = self._store.catalog
-        self._done_chunks = sum(catalog.count(each) for each in catalog.groups() if each < group_id)
+        count = catalog.count(position.group_id)
+        behind = len(catalog.sequences(position.group_id, after_sequence=sequence, count=count))
+        earlier = sum(catalog.count(each) for each in catalog.groups() if each < group_id)
+        self._done_chunks = earlier + count - behind
 
     async def _store_position_sometimes(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -1,6 +1,6 @@
 """One check for each promise; the numbers are those of the invariants in docs/architecture.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from dstore.core.chunks import WriteHeader, WriteResult
 from dstore.core.errors import Corrupt
 from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import CHUNK_FILE_HEADER_SIZE_BYTES
+from dstore.core.status import ClusterStatus
 from simulation import linearizability
 from simulation.disk import MachineDisk
 from simulation.history import History
@@ -131,21 +132,50 @@ class Checkers:
                     f"no order of the operations in {family} explains the answers; stuck at {verdict.stuck}:\n{lines}",
                 )
 
-    def check_disks(self) -> None:
-        """Invariants 1 and 10: every committed chunk is, intact, on every server that counts for it."""
-        missing = set(self._look("SELECT group_id, sequence, server_id FROM missing_replicas"))
-        members: dict[int, list[str]] = {}
-        for group_id, server_id in self._look("SELECT group_id, server_id FROM group_members"):
-            members.setdefault(group_id, []).append(server_id)
-        for group_id, sequence in self._look("SELECT group_id, sequence FROM chunks"):
-            path = chunk_path(ChunkId(GroupId(group_id), sequence))
-            for server_id in members.get(group_id, []):
-                name = self._name_of(ServerId(server_id))
-                if (group_id, sequence, server_id) in missing or name is None:
-                    continue
-                problem = self._problem_of_copy(self._world.disks[name], path, durable=False)
-                if problem is not None and (name, path) not in self._nemesis.damaged:
-                    self.report(1, f"the committed chunk {path} should be on {name}, but {problem}")
+    def untidy(self, status: ClusterStatus, dead: str | None) -> list[str]:
+        """Invariant 13: return what is not yet as it must be once nothing breaks any more."""
+        found = [f"{check.code}: {check.message}" for check in status.checks if not dead or dead not in check.message]
+        for what, count in (
+            ("chunks are under-replicated", status.under_replicated_chunks),
+            ("chunks are unavailable", status.unavailable_chunks),
+            ("deleted chunks are not collected", status.deleted_chunks),
+            ("writes are in progress", status.writes_in_progress),
+        ):
+            if count:
+                found.append(f"{count} {what}")
+        members = self._members()
+        wanted = {
+            chunk_path(ChunkId(GroupId(group_id), sequence)): members.get(group_id, {})
+            for group_id, sequence in self._look("SELECT group_id, sequence FROM chunks")
+        }
+        for path, states in wanted.items():
+            found += self._untidy_copies(path, states, dead)
+        for name, disk in self._world.disks.items():
+            found += [
+                f"{path} is left on {name}"
+                for path in sorted(disk.names)
+                if name != dead
+                and (path.startswith(("tmp/", "trash/")) or (_is_chunk(path) and name not in wanted.get(path, {})))
+            ]
+        return found
+
+    def _untidy_copies(self, path: str, states: Mapping[str, str], dead: str | None) -> list[str]:
+        found = []
+        if sorted(states.values()) != ["whole"] * self._world.policy.replicas or dead in states:
+            found.append(f"{path} is in a group of {dict(states)}")
+        for name in states:
+            if name != dead:
+                problem = self._problem_of_copy(self._world.disks[name], path, durable=True)
+                if problem is not None:
+                    found.append(f"{path} on {name}: {problem}")
+        return found
+
+    def _members(self) -> dict[int, dict[str, str]]:
+        """Return the members of every group, and their states, by the names of their nodes."""
+        members: dict[int, dict[str, str]] = {}
+        for group_id, server_id, state in self._look("SELECT group_id, server_id, state FROM group_members"):
+            members.setdefault(group_id, {})[self._name_of(server_id) or server_id] = state
+        return members
 
     def check_secrecy(self) -> None:
         """Invariant 11: no plaintext, and no key, on any disk."""

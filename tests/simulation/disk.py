@@ -123,6 +123,10 @@ class MachineDisk:
             self._identity = (inode, str(json.loads(inode.content)["server_id"]))
         return self._identity[1]
 
+    def note(self, event: str) -> None:
+        """Record an event of this disk."""
+        self._trace.note(self.loop.time(), f"{self.name}: {event}")
+
     def open(self, process: Process) -> "ProcessDisk":
         """Return the disk as one process sees it."""
         return ProcessDisk(self, process)
@@ -205,6 +209,7 @@ class ProcessDisk:
                 raise IsADirectoryError(errno.EISDIR, "Is a directory", target)
             del self.machine.names[source]
             self.machine.names[target] = inode
+            self.machine.note(f"{source} becomes {target}")
             self.machine.at_change("rename", source, target)
 
         await self.operate("rename", target, apply)
@@ -215,6 +220,7 @@ class ProcessDisk:
         def apply() -> None:
             self._find(path)
             del self.machine.names[path]
+            self.machine.note(f"{path} is removed")
             self.machine.at_change("remove", path, "")
 
         await self.operate("remove", path, apply)
@@ -276,6 +282,8 @@ class ProcessDisk:
     def _complete(self, operation: str, path: str, apply: Callable[[], Any], future: "asyncio.Future[Any]") -> None:
         machine = self.machine
         if not self.process.alive:
+            if not future.done():
+                future.set_exception(OSError(errno.EIO, "The process that opened the disk is dead"))
             return
         try:
             if machine.dice.happens(machine.faults.error_shares.get(operation, 0.0)):

@@ -8,6 +8,7 @@ from dstore.chunkserver.server import Chunkserver
 from dstore.core.files import Policy
 from dstore.core.groups import ServerLabels
 from dstore.core.status import ClusterStatus
+from dstore.master.config import UpkeepConfig
 from dstore.master.master import open_master
 from dstore.master.upkeep import Upkeep
 from simulation.disk import MachineDisk
@@ -29,13 +30,38 @@ class ServerPlace:
     host: str
 
 
-def master_program(disk: MetadataDisk, policy: Policy) -> Program:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a cluster waits before it acts: short, so that everything happens in a simulated minute or two."""
+
+    retention_s: int = 10
+    out_after_s: float = 20.0
+    scrub_period_s: float = 40.0
+    copy_bytes_per_s: int = 0
+    trash_delay_s: float = 10.0
+    grace_s: int = 10
+    drop_grace_s: float = 10.0
+
+
+def master_program(disk: MetadataDisk, policy: Policy, pace: Pace) -> Program:
     """Return what a master's node runs."""
+
+    upkeep_config = UpkeepConfig(
+        pace.out_after_s,
+        pace.scrub_period_s,
+        pace.copy_bytes_per_s,
+        pace.trash_delay_s,
+        pace.grace_s,
+        pace.drop_grace_s,
+    )
 
     async def run(process: Process) -> None:
         node = process.node
         store = await disk.open(process, node.dice)
-        master = await open_master(store, clock=node.clock, random=node.dice, policy=policy, version="simulation")
+        master = await open_master(
+            store, clock=node.clock, random=node.dice, policy=policy, version="simulation", upkeep=upkeep_config
+        )
+        process.internals = {"master": master}
         upkeep = Upkeep(master, show=_look_away)
         await upkeep.step()
         process.services = {"namespace": master.namespace, "cluster": master.cluster, "admin": master.admin}

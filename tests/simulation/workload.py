@@ -93,14 +93,16 @@ class Workload:
         name = self._dice.choice(("x", "y") if family == "/m" else _FILES)
         await self.put_path(process, client, f"{family}/{name}", self._dice.choice(SIZES))
 
-    async def put_path(self, process: Process, client: AsyncClient, path: str, size_bytes: int) -> Operation:
+    async def put_path(
+        self, process: Process, client: AsyncClient, path: str, size_bytes: int, *, plain: bool = False
+    ) -> Operation:
         """Write a file."""
         number = len(self.history.operations)
         data = content_of(number, size_bytes)
         self.history.remember_content(data, number)
         number = self.history.content_number(data) or 0
         options: dict[str, Any] = {}
-        throw = self._dice.random()
+        throw = 1.0 if plain else self._dice.random()
         if throw < 0.15:
             options = {"if_absent": True}
         elif throw < 0.3 and path in self._versions:

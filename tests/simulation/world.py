@@ -16,11 +16,10 @@ from simulation.loop import SimulatedLoop
 from simulation.metadata import MetadataDisk
 from simulation.network import Network
 from simulation.node import Node, Process
-from simulation.servers import MASTER, Program, ServerPlace, chunkserver_program, master_program
+from simulation.servers import MASTER, Pace, Program, ServerPlace, chunkserver_program, master_program
 from simulation.trace import Trace
 
 CHUNK_SIZE_BYTES = 16 * KIB
-POLICY = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server")
 #: How long clients go on when the master is away.
 PATIENCE_S = 20.0
 
@@ -46,7 +45,14 @@ class World:
         self.disks: dict[str, MachineDisk] = {}
         self.kek = self.dice.token_bytes(32)
         self.keyring = Keyring([Kek(self.kek)])
-        self.master = self._add(MASTER, "master.test:7070", master_program(self.metadata, POLICY), self.metadata.stop)
+        self.pace = Pace(
+            retention_s=self.dice.choice((0, 5, 20)),
+            out_after_s=self.dice.choice((8.0, 20.0, 40.0)),
+            copy_bytes_per_s=self.dice.choice((0, 0, 100_000)),
+        )
+        self.policy = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server", self.pace.retention_s)
+        program = master_program(self.metadata, self.policy, self.pace)
+        self.master = self._add(MASTER, "master.test:7070", program, self.metadata.stop)
         self.servers = [self._add_server(number) for number in range(1, server_count + 1)]
         names = [f"client-{number}" for number in range(1, client_count + 1)]
         self.clients = [self._add(name, name, client_program) for name in names]
