@@ -22,7 +22,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade
 
-.PHONY: help setup proto fmt check test sim sweep demo bench cluster-up cluster-down cluster-status test-containers lock
+.PHONY: help setup proto fmt check test sim sweep chaos demo bench cluster-up cluster-down cluster-status test-containers lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,10 @@ sweep: .venv/.ready ## Strike real servers at every system call, lose power at e
 	@scripts/system-tools.sh
 	@.venv/bin/python tests/chaos/sweep.py
 	@.venv/bin/python tests/chaos/power_loss.py
+
+chaos: .venv/.ready ## Break real servers while clients work: DURATION= (120) seconds of faults, SEED= (a new one)
+	@scripts/system-tools.sh
+	@PYTHONPATH=tests .venv/bin/python tests/chaos/run_chaos.py --duration $(or $(DURATION),120) $(if $(SEED),--seed $(SEED))
 
 demo: .venv/.ready ## Store a file, kill a chunkserver, and read the file back
 	@scripts/demo.sh

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that the fault tests use beside Python: `scripts/system-tools.sh` those of `make test`,
-# `scripts/system-tools.sh chaos` those of `make chaos` too. Does nothing when they are there; else needs root and
+# Installs the programs that the fault tests use beside Python. Does nothing when they are there; else needs root and
 # apt-get, and without these says what is missing and changes nothing.
 set -euo pipefail
 
@@ -14,11 +13,9 @@ need() { # need PACKAGE command COMMAND | need PACKAGE library FILE
 
 need strace command strace
 need libeatmydata1 library libeatmydata.so
-if [[ ${1:-} == chaos ]]; then
-  need iproute2 command ip
-  need nftables command nft
-  need libfaketime library faketime/libfaketimeMT.so.1
-fi
+need libfaketime library faketime/libfaketimeMT.so.1
+need iproute2 command ip
+need nftables command nft
 ((${#missing[@]})) || exit 0
 
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then

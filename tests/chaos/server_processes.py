@@ -48,12 +48,16 @@ class ClusterShape:
 class ServerProcess:
     """One server, which may run or not. All its runs share directory, address and log."""
 
-    def __init__(self, name: str, directory: Path, log_path: Path, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, directory: Path, log_path: Path, arguments: Sequence[str], *, host: Sequence[str] | None = None
+    ) -> None:
+        """``host`` is what goes before the ``dstore`` command of a server on another host; None runs it for a sweep."""
         self.name = name
         self.directory = directory
         self.log_path = log_path
         self.starts = 0
         self._arguments = tuple(arguments)
+        self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_path = log_path.with_suffix(".ready")
 
@@ -61,7 +65,10 @@ class ServerProcess:
         """Start it, as the child of ``wrapper`` if that is given; does not wait."""
         assert not self.is_running, f"{self.name} runs already"
         self.starts += 1
-        command = [*wrapper, sys.executable, str(_LAUNCHER), *launch, *self._arguments]
+        program = [*wrapper, sys.executable, str(_LAUNCHER), *launch]
+        if self._host is not None:
+            program = [*self._host, sys.executable, "-m", "dstore"]
+        command = [*program, *self._arguments]
         with self.log_path.open("ab") as log, self._ready_path.open("wb") as ready:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ready, stderr=log)
 
@@ -163,8 +170,7 @@ class ServerCluster:
         if not self.key_file.exists():
             create_keyring(self.key_file, SystemRandom())
         for index, name in enumerate(shape.names):
-            log_path = home / "logs" / f"{name}.log"
-            self.servers[name] = ServerProcess(name, self.data / name, log_path, self._arguments(name, index))
+            self.servers[name] = self.make_server(name, index)
 
     @property
     def endpoint(self) -> str:
@@ -220,9 +226,18 @@ class ServerCluster:
         """Return the last lines of every log."""
         return "\n".join(f"--- {server.name}\n{server.log_tail()}" for server in self.servers.values())
 
-    def _arguments(self, name: str, index: int) -> list[str]:
-        ports = ["--listen", f"127.0.0.1:{self.port + index}", "--http-listen", "127.0.0.1:0"]
-        common = ["--dir", str(self.data / name), *ports]
+    def make_server(self, name: str, index: int) -> ServerProcess:
+        """Return a server that is not running yet; ``index`` is its place among the names."""
+        arguments = self.arguments(name, self.data / name, "127.0.0.1", self.port + index)
+        return ServerProcess(name, self.data / name, self.log_path(name), arguments)
+
+    def log_path(self, name: str) -> Path:
+        """Return where a server's log is."""
+        return self.home / "logs" / f"{name}.log"
+
+    def arguments(self, name: str, directory: Path, host: str, port: int) -> list[str]:
+        """Return the arguments of ``dstore`` that run a server."""
+        common = ["--dir", str(directory), "--listen", f"{host}:{port}", "--http-listen", f"{host}:0"]
         if name == "master":
             shape = self.shape
             policy = ["--replicas", str(shape.replicas), "--min-replicas", str(shape.min_replicas)]

@@ -37,8 +37,10 @@ TARGETS = {
     "only-copy": Target("cs-1", ClusterShape(1, 1, 1), _CHUNKSERVER_CALLS, is_alone=True),
 }
 FAULTS = ("kill", "EIO")
-#: What is called so often that it is swept in several parts, which can run beside each other.
-_PARTS_OF = {"pwrite64": 4}
+#: What is called so often that it is swept in steps. Calls that change a disk are swept in as many parts beside each
+#: other, so that none is left out; ``write`` only tells another thread of what was done, or of what was read.
+_STEPS = {("master", "pwrite64"): 4, ("chunkserver", "write"): 8, ("only-copy", "write"): 8}
+_EVERY_NUMBER = frozenset({"pwrite64"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,12 @@ class SweepResult:
 def all_parts() -> list[SweepPart]:
     """Return the whole sweep: SIGKILL at every call, and EIO on every sync, of every target."""
     kills = [
-        SweepPart(name, function, role, first=first, step=_PARTS_OF.get(function, 1))
+        SweepPart(name, function, role, first=first, step=step)
         for name, target in TARGETS.items()
         for role, functions in target.functions.items()
         for function in functions
-        for first in range(1, 1 + _PARTS_OF.get(function, 1))
+        for step in [_STEPS.get((name, function), 1)]
+        for first in range(1, 1 + (step if function in _EVERY_NUMBER else 1))
     ]
     failures = [
         SweepPart(name, function, role, "EIO")
