@@ -6,10 +6,11 @@ mutation is repeated under its ``request_id``, so that it takes effect at most o
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from dstore.core.backoff import Backoff
+from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import CommitUnknown, DeadlineExceeded, DstoreError, Internal, NotFound, NotReady, Unavailable
 from dstore.core.files import (
@@ -324,3 +325,19 @@ class RetryingAdmin:
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
         return await self._retries.read(lambda: self._admin.describe_file(path, start_index=start_index, count=count))
+
+    def check_cluster(self, *, repair: bool) -> AsyncIterator[Finding | CheckSummary]:
+        """Pass the check through: one that broke off is begun again by whoever wants it."""
+        return self._admin.check_cluster(repair=repair)
+
+    async def get_collection(self) -> CollectionStatus:
+        return await self._retries.read(self._admin.get_collection)
+
+    async def approve_collection(self) -> CollectionStatus:
+        return await self._retries.read(self._admin.approve_collection)
+
+    async def get_safe_mode(self) -> SafeModeStatus:
+        return await self._retries.read(self._admin.get_safe_mode)
+
+    async def leave_safe_mode(self) -> SafeModeStatus:
+        return await self._retries.read(self._admin.leave_safe_mode)

@@ -9,6 +9,7 @@ raises; any call may also raise ``Unavailable`` or ``DeadlineExceeded``.
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
 from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.files import (
@@ -96,6 +97,16 @@ class Admin(Protocol):
     async def get_status(self) -> ClusterStatus: ...
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription: ...
+
+    def check_cluster(self, *, repair: bool) -> AsyncIterator[Finding | CheckSummary]: ...
+
+    async def get_collection(self) -> CollectionStatus: ...
+
+    async def approve_collection(self) -> CollectionStatus: ...
+
+    async def get_safe_mode(self) -> SafeModeStatus: ...
+
+    async def leave_safe_mode(self) -> SafeModeStatus: ...
 
 
 class ChunkWriter(Protocol):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from dstore.core.environment import Clock, Random
 from dstore.core.files import Policy
 from dstore.core.ids import ClusterId, IntentId
+from dstore.core.interfaces import Peers
 from dstore.master import counters, leader, membership, server_rows, switches, writes
-from dstore.master.admin import AdminService
 from dstore.master.allocator import Allocator
+from dstore.master.checking import CheckingAdminService
 from dstore.master.collection import open_collector
 from dstore.master.config import UPKEEP_DEFAULT, UpkeepConfig
 from dstore.master.facts import read_settled_sequence
@@ -31,7 +32,7 @@ class Master:
 
     namespace: NamespaceService
     cluster: ClusterService
-    admin: AdminService
+    admin: CheckingAdminService
     shared: Shared
 
 
@@ -56,8 +57,12 @@ async def open_master(
     policy: Policy,
     version: str,
     upkeep: UpkeepConfig = UPKEEP_DEFAULT,
+    peers: Peers | None = None,
 ) -> Master:
     """Start a master on a store; an empty one becomes a new cluster with ``policy``, others keep theirs.
+
+    Args:
+        peers: the chunkservers, for the check of the cluster; without them, there is none.
 
     Raises:
         NotReady: reason ``SCHEMA_TOO_NEW``.
@@ -88,8 +93,10 @@ async def open_master(
         upkeep=upkeep,
         switches=stored.switches,
     )
-    shared.collection = await open_collector(shared)
-    return Master(NamespaceService(shared), ClusterService(shared), AdminService(shared), shared)
+    shared.collection = collector = await open_collector(shared)
+    return Master(
+        NamespaceService(shared), ClusterService(shared), CheckingAdminService(shared, collector, peers), shared
+    )
 
 
 def _load(tx: Transaction) -> _Stored:

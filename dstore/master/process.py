@@ -16,6 +16,7 @@ from dstore.master.metrics import MeasuredStore, Metrics
 from dstore.master.store.runner import ThreadRunner
 from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
+from dstore.rpc.channel import Connections
 from dstore.rpc.server import RpcServer
 from dstore.system.directories import make_directory, sync_directory
 from dstore.system.environment import SystemClock, SystemRandom
@@ -50,14 +51,22 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
         metrics = Metrics(clock, __version__)
         engine = await SqliteStore.open(str(config.directory / DATABASE_NAME), runner=ThreadRunner())
         store = MeasuredStore(engine, clock, metrics.observe_commit)
+        connections = Connections()
         try:
             master = await open_master(
-                store, clock=clock, random=SystemRandom(), policy=policy, version=__version__, upkeep=config.upkeep
+                store,
+                clock=clock,
+                random=SystemRandom(),
+                policy=policy,
+                version=__version__,
+                upkeep=config.upkeep,
+                peers=connections,
             )
             # The names of the files that SQLite made; what is in them, SQLite syncs itself.
             sync_directory(config.directory)
             await _serve(config, master, engine, metrics, stopping)
         finally:
+            await connections.close()
             await store.close()
     finally:
         lock.release()

@@ -1,10 +1,16 @@
 """``AdminService`` over gRPC: both sides of ``core.interfaces.Admin``."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
+
+from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.interfaces import Admin
 from dstore.core.status import ClusterStatus, FileDescription
-from dstore.rpc.call import Caller
+from dstore.rpc import status
+from dstore.rpc.call import Caller, closed_error
+from dstore.rpc.convert import checking
 from dstore.rpc.convert import status as convert
 from dstore.v1 import admin_service_pb2 as v1
 from dstore.v1 import admin_service_pb2_grpc
@@ -29,6 +35,50 @@ class AdminClient:
         request = v1.DescribeFileRequest(path=path, start_index=start_index, page_size=count)
         return await self._call(self._stub.DescribeFile, request, convert.description_from_proto)
 
+    async def check_cluster(self, *, repair: bool) -> AsyncIterator[Finding | CheckSummary]:
+        # Without a deadline: it takes as long as the cluster is large. A connection that breaks is noticed anyway.
+        try:
+            call = self._stub.CheckCluster(v1.CheckClusterRequest(repair=repair))
+        except grpc.aio.UsageError as failure:
+            raise closed_error(self._call.address) from failure
+        try:
+            async for message in call:
+                with self._call.reading():
+                    converted = checking.check_message_from_proto(message)
+                yield converted
+        except grpc.aio.AioRpcError as failure:
+            raise status.to_error(failure, address=self._call.address) from failure
+        finally:
+            call.cancel()
+
+    async def get_collection(self) -> CollectionStatus:
+        return await self._call(
+            self._stub.GetCollection,
+            v1.GetCollectionRequest(),
+            lambda answer: checking.collection_from_proto(answer.collection),
+        )
+
+    async def approve_collection(self) -> CollectionStatus:
+        return await self._call(
+            self._stub.ApproveCollection,
+            v1.ApproveCollectionRequest(),
+            lambda answer: checking.collection_from_proto(answer.collection),
+        )
+
+    async def get_safe_mode(self) -> SafeModeStatus:
+        return await self._call(
+            self._stub.GetSafeMode,
+            v1.GetSafeModeRequest(),
+            lambda answer: checking.safe_mode_from_proto(answer.safe_mode),
+        )
+
+    async def leave_safe_mode(self) -> SafeModeStatus:
+        return await self._call(
+            self._stub.LeaveSafeMode,
+            v1.LeaveSafeModeRequest(),
+            lambda answer: checking.safe_mode_from_proto(answer.safe_mode),
+        )
+
 
 class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     """Speaks AdminService on behalf of an ``Admin``."""
@@ -40,11 +90,32 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         return convert.status_to_proto(await self._admin.get_status())
 
     async def ListNodes(self, request: v1.ListNodesRequest, context: Any) -> v1.ListNodesResponse:
-        status = await self._admin.get_status()
-        return v1.ListNodesResponse(nodes=[convert.node_to_proto(server) for server in status.servers])
+        servers = (await self._admin.get_status()).servers
+        return v1.ListNodesResponse(nodes=[convert.node_to_proto(server) for server in servers])
 
     async def DescribeFile(self, request: v1.DescribeFileRequest, context: Any) -> v1.DescribeFileResponse:
         description = await self._admin.describe_file(
             request.path, start_index=request.start_index, count=request.page_size
         )
         return convert.description_to_proto(description)
+
+    async def CheckCluster(
+        self, request: v1.CheckClusterRequest, context: Any
+    ) -> AsyncIterator[v1.CheckClusterResponse]:
+        async for message in self._admin.check_cluster(repair=request.repair):
+            yield checking.check_message_to_proto(message)
+
+    async def GetCollection(self, request: v1.GetCollectionRequest, context: Any) -> v1.GetCollectionResponse:
+        return v1.GetCollectionResponse(collection=checking.collection_to_proto(await self._admin.get_collection()))
+
+    async def ApproveCollection(
+        self, request: v1.ApproveCollectionRequest, context: Any
+    ) -> v1.ApproveCollectionResponse:
+        collection = await self._admin.approve_collection()
+        return v1.ApproveCollectionResponse(collection=checking.collection_to_proto(collection))
+
+    async def GetSafeMode(self, request: v1.GetSafeModeRequest, context: Any) -> v1.GetSafeModeResponse:
+        return v1.GetSafeModeResponse(safe_mode=checking.safe_mode_to_proto(await self._admin.get_safe_mode()))
+
+    async def LeaveSafeMode(self, request: v1.LeaveSafeModeRequest, context: Any) -> v1.LeaveSafeModeResponse:
+        return v1.LeaveSafeModeResponse(safe_mode=checking.safe_mode_to_proto(await self._admin.leave_safe_mode()))

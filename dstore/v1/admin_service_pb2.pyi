@@ -15,10 +15,34 @@ class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HEALTH_OK: _ClassVar[Health]
     HEALTH_WARN: _ClassVar[Health]
     HEALTH_ERR: _ClassVar[Health]
+
+class Severity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEVERITY_UNSPECIFIED: _ClassVar[Severity]
+    SEVERITY_INFO: _ClassVar[Severity]
+    SEVERITY_WARN: _ClassVar[Severity]
+    SEVERITY_ERROR: _ClassVar[Severity]
+
+class CollectionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COLLECTION_STATE_UNSPECIFIED: _ClassVar[CollectionState]
+    COLLECTION_STATE_RUNNING: _ClassVar[CollectionState]
+    COLLECTION_STATE_POSTPONED: _ClassVar[CollectionState]
+    COLLECTION_STATE_STOPPED: _ClassVar[CollectionState]
+    COLLECTION_STATE_SAFE_MODE: _ClassVar[CollectionState]
 HEALTH_UNSPECIFIED: Health
 HEALTH_OK: Health
 HEALTH_WARN: Health
 HEALTH_ERR: Health
+SEVERITY_UNSPECIFIED: Severity
+SEVERITY_INFO: Severity
+SEVERITY_WARN: Severity
+SEVERITY_ERROR: Severity
+COLLECTION_STATE_UNSPECIFIED: CollectionState
+COLLECTION_STATE_RUNNING: CollectionState
+COLLECTION_STATE_POSTPONED: CollectionState
+COLLECTION_STATE_STOPPED: CollectionState
+COLLECTION_STATE_SAFE_MODE: CollectionState
 
 class GetClusterStatusRequest(_message.Message):
     __slots__ = ()
@@ -189,3 +213,145 @@ class ReplicaDescription(_message.Message):
     address: str
     server_id: str
     def __init__(self, server: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., missing: bool = ..., address: _Optional[str] = ..., server_id: _Optional[str] = ...) -> None: ...
+
+class CheckClusterRequest(_message.Message):
+    __slots__ = ("repair",)
+    REPAIR_FIELD_NUMBER: _ClassVar[int]
+    repair: bool
+    def __init__(self, repair: bool = ...) -> None: ...
+
+class CheckClusterResponse(_message.Message):
+    __slots__ = ("finding", "summary")
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    finding: Finding
+    summary: CheckSummary
+    def __init__(self, finding: _Optional[_Union[Finding, _Mapping]] = ..., summary: _Optional[_Union[CheckSummary, _Mapping]] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("kind", "severity", "what", "hint", "path", "chunk", "server", "repaired")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    severity: Severity
+    what: str
+    hint: str
+    path: str
+    chunk: str
+    server: str
+    repaired: bool
+    def __init__(self, kind: _Optional[str] = ..., severity: _Optional[_Union[Severity, str]] = ..., what: _Optional[str] = ..., hint: _Optional[str] = ..., path: _Optional[str] = ..., chunk: _Optional[str] = ..., server: _Optional[str] = ..., repaired: bool = ...) -> None: ...
+
+class CheckSummary(_message.Message):
+    __slots__ = ("complete", "errors", "warnings", "infos", "repaired", "files", "directories", "chunks", "replicas")
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    INFOS_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    DIRECTORIES_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    complete: bool
+    errors: int
+    warnings: int
+    infos: int
+    repaired: int
+    files: int
+    directories: int
+    chunks: int
+    replicas: int
+    def __init__(self, complete: bool = ..., errors: _Optional[int] = ..., warnings: _Optional[int] = ..., infos: _Optional[int] = ..., repaired: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., chunks: _Optional[int] = ..., replicas: _Optional[int] = ...) -> None: ...
+
+class GetCollectionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetCollectionResponse(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: CollectionStatus
+    def __init__(self, collection: _Optional[_Union[CollectionStatus, _Mapping]] = ...) -> None: ...
+
+class ApproveCollectionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ApproveCollectionResponse(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: CollectionStatus
+    def __init__(self, collection: _Optional[_Union[CollectionStatus, _Mapping]] = ...) -> None: ...
+
+class CollectionStatus(_message.Message):
+    __slots__ = ("state", "reason", "deleted_chunks", "ordered_chunks", "owed_chunks", "stray_groups", "stop")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DELETED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    ORDERED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    OWED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    STRAY_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    state: CollectionState
+    reason: str
+    deleted_chunks: int
+    ordered_chunks: int
+    owed_chunks: int
+    stray_groups: int
+    stop: CollectionStop
+    def __init__(self, state: _Optional[_Union[CollectionState, str]] = ..., reason: _Optional[str] = ..., deleted_chunks: _Optional[int] = ..., ordered_chunks: _Optional[int] = ..., owed_chunks: _Optional[int] = ..., stray_groups: _Optional[int] = ..., stop: _Optional[_Union[CollectionStop, _Mapping]] = ...) -> None: ...
+
+class CollectionStop(_message.Message):
+    __slots__ = ("server", "lost_chunks", "due_chunks", "held_chunks", "server_id", "deleted_before_seconds")
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    LOST_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    DUE_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    HELD_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    DELETED_BEFORE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    server: str
+    lost_chunks: int
+    due_chunks: int
+    held_chunks: int
+    server_id: str
+    deleted_before_seconds: int
+    def __init__(self, server: _Optional[str] = ..., lost_chunks: _Optional[int] = ..., due_chunks: _Optional[int] = ..., held_chunks: _Optional[int] = ..., server_id: _Optional[str] = ..., deleted_before_seconds: _Optional[int] = ...) -> None: ...
+
+class GetSafeModeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSafeModeResponse(_message.Message):
+    __slots__ = ("safe_mode",)
+    SAFE_MODE_FIELD_NUMBER: _ClassVar[int]
+    safe_mode: SafeMode
+    def __init__(self, safe_mode: _Optional[_Union[SafeMode, _Mapping]] = ...) -> None: ...
+
+class LeaveSafeModeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LeaveSafeModeResponse(_message.Message):
+    __slots__ = ("safe_mode",)
+    SAFE_MODE_FIELD_NUMBER: _ClassVar[int]
+    safe_mode: SafeMode
+    def __init__(self, safe_mode: _Optional[_Union[SafeMode, _Mapping]] = ...) -> None: ...
+
+class SafeMode(_message.Message):
+    __slots__ = ("on", "reason", "history_id", "earlier_history_ids")
+    ON_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_ID_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_HISTORY_IDS_FIELD_NUMBER: _ClassVar[int]
+    on: bool
+    reason: str
+    history_id: str
+    earlier_history_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, on: bool = ..., reason: _Optional[str] = ..., history_id: _Optional[str] = ..., earlier_history_ids: _Optional[_Iterable[str]] = ...) -> None: ...

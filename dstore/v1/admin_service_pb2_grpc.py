@@ -51,6 +51,31 @@ class AdminServiceStub(object):
                 request_serializer=dstore_dot_v1_dot_admin__service__pb2.DescribeFileRequest.SerializeToString,
                 response_deserializer=dstore_dot_v1_dot_admin__service__pb2.DescribeFileResponse.FromString,
                 _registered_method=True)
+        self.CheckCluster = channel.unary_stream(
+                '/dstore.v1.AdminService/CheckCluster',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.CheckClusterRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.CheckClusterResponse.FromString,
+                _registered_method=True)
+        self.GetCollection = channel.unary_unary(
+                '/dstore.v1.AdminService/GetCollection',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.GetCollectionRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.GetCollectionResponse.FromString,
+                _registered_method=True)
+        self.ApproveCollection = channel.unary_unary(
+                '/dstore.v1.AdminService/ApproveCollection',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionResponse.FromString,
+                _registered_method=True)
+        self.GetSafeMode = channel.unary_unary(
+                '/dstore.v1.AdminService/GetSafeMode',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.GetSafeModeRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.GetSafeModeResponse.FromString,
+                _registered_method=True)
+        self.LeaveSafeMode = channel.unary_unary(
+                '/dstore.v1.AdminService/LeaveSafeMode',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -83,6 +108,47 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCluster(self, request, context):
+        """Holds the namespace, the records of chunks and what chunkservers list against each other, without keys. Sends each
+        finding as it is made, then the summary, which is last. Deletes nothing.
+
+        Errors:
+        * RESOURCE_EXHAUSTED / CHECK_RUNNING: one check runs at a time.
+        * UNAVAILABLE / NO_PEERS: this master is not set up to ask chunkservers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCollection(self, request, context):
+        """Shows whether deleted chunks are being deleted, and why not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCollection(self, request, context):
+        """Lets through what the collection stopped at, and nothing beyond. Repeating is fine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSafeMode(self, request, context):
+        """Shows whether the master is in safe mode, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveSafeMode(self, request, context):
+        """Leaves safe mode: this metadata is what counts from now on, and what it says is deleted will be deleted. Chunks that
+        it does not know stay. Repeating is fine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +166,31 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DescribeFile,
                     request_deserializer=dstore_dot_v1_dot_admin__service__pb2.DescribeFileRequest.FromString,
                     response_serializer=dstore_dot_v1_dot_admin__service__pb2.DescribeFileResponse.SerializeToString,
+            ),
+            'CheckCluster': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckCluster,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.CheckClusterRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.CheckClusterResponse.SerializeToString,
+            ),
+            'GetCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollection,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.GetCollectionRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.GetCollectionResponse.SerializeToString,
+            ),
+            'ApproveCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCollection,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionResponse.SerializeToString,
+            ),
+            'GetSafeMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSafeMode,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.GetSafeModeRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.GetSafeModeResponse.SerializeToString,
+            ),
+            'LeaveSafeMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveSafeMode,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -185,6 +276,141 @@ class AdminService(object):
             '/dstore.v1.AdminService/DescribeFile',
             dstore_dot_v1_dot_admin__service__pb2.DescribeFileRequest.SerializeToString,
             dstore_dot_v1_dot_admin__service__pb2.DescribeFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dstore.v1.AdminService/CheckCluster',
+            dstore_dot_v1_dot_admin__service__pb2.CheckClusterRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.CheckClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/GetCollection',
+            dstore_dot_v1_dot_admin__service__pb2.GetCollectionRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.GetCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/ApproveCollection',
+            dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.ApproveCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSafeMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/GetSafeMode',
+            dstore_dot_v1_dot_admin__service__pb2.GetSafeModeRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.GetSafeModeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveSafeMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/LeaveSafeMode',
+            dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,7 @@ from dstore.core.files import (
 )
 from dstore.core.groups import Capacity, ServerIdentity, ServerLabels
 from dstore.core.ids import BootId, ClusterId, GroupId, IntentId, RequestId, ServerId, Version
+from dstore.core.interfaces import Peers
 from dstore.core.removed import RemovedFile, Restore
 from dstore.core.status import ClusterStatus
 from dstore.core.upkeep import GroupSummary, Heartbeat, Orders
@@ -117,6 +118,7 @@ class MasterHarness:
         self._boots: dict[int, BootId] = {}
         self._incarnations: dict[int, int] = {}
         self.shown: list[ClusterStatus] = []
+        self.peers: Peers | None = None
         self.store: SqliteStore
         self.master: Master
         self.upkeep: Upkeep
@@ -124,7 +126,13 @@ class MasterHarness:
     async def open(self) -> None:
         self.store = await SqliteStore.open(self._path, runner=self._runner())
         self.master = await open_master(
-            self.store, clock=self.clock, random=self.random, policy=self.policy, version="0.1.0", upkeep=self.config
+            self.store,
+            clock=self.clock,
+            random=self.random,
+            policy=self.policy,
+            version="0.1.0",
+            upkeep=self.config,
+            peers=self.peers,
         )
         self.upkeep = Upkeep(self.master, show=self.shown.append)
 
