@@ -13,14 +13,23 @@ from dataclasses import dataclass, replace
 from benchmarks.model_cluster import GIB, REPLICAS, make_groups, make_servers, policy, with_phase
 from dstore.core.groups import MemberState, ServerPhase
 from dstore.core.ids import GroupId, ServerId
-from dstore.core.limits import COPY_BYTES_PER_S_DEFAULT, GROUPS_PER_SERVER, HEARTBEAT_INTERVAL_S
+from dstore.core.limits import (
+    COPY_BYTES_PER_S_DEFAULT,
+    GROUPS_PER_SERVER_MAX,
+    GROUPS_PER_SERVER_MIN,
+    HEARTBEAT_INTERVAL_S,
+)
 from dstore.core.sizes import format_size
 from dstore.master.repair import plan_repair
 from dstore.master.views import MemberChange, PlannedGroup, PlannedMember, PlannedServer, PlannerLimits
 
 SIZES = (10, 30, 100, 300, 1000)
 #: Groups of each server that are compared, as a floor and a ceiling of the number of servers.
-MEMBERSHIPS = ((GROUPS_PER_SERVER, GROUPS_PER_SERVER), (GROUPS_PER_SERVER, 300), (GROUPS_PER_SERVER, 1000))
+MEMBERSHIPS = (
+    (GROUPS_PER_SERVER_MIN, GROUPS_PER_SERVER_MIN),
+    (GROUPS_PER_SERVER_MIN, 300),
+    (GROUPS_PER_SERVER_MIN, GROUPS_PER_SERVER_MAX),
+)
 DATA_BYTES = 2048 * GIB
 
 

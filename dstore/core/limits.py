@@ -278,8 +278,13 @@ REPLICAS_DEFAULT = 3
 REPLICAS_MAX = 8
 #: With fewer, one failure would lose an acknowledged write.
 MIN_REPLICAS_DEFAULT = 2
-#: Groups that each server should be a member of: enough that a lost server's load spreads over all others.
-GROUPS_PER_SERVER = 12
+#: Groups that each server should be a member of: as many as there are servers, within these bounds. Each group of a
+#: lost server is rebuilt by another one, so that all others take part; in a large cluster, the map of all groups must
+#: still fit in memory (some 400 bytes a group, and a third of a group for each membership).
+GROUPS_PER_SERVER_MIN = 12
+GROUPS_PER_SERVER_MAX = 1_000
+#: Groups that are made at once; a cluster that grows makes the others with the next writes.
+GROUPS_MADE_MAX = 10_000
 #: Chunkservers of one cluster: the master keeps their live state in memory.
 SERVERS_MAX = 10_000
 #: Length of a server's name, as a host name's label.

@@ -12,7 +12,13 @@ from dstore.core.errors import DstoreError, OutOfSpace, Unavailable
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, Duty, MemberState, ServerLabels, ServerPhase
 from dstore.core.ids import GroupId, ServerId
-from dstore.core.limits import FILL_PLACEMENT_MAX, GROUPS_PER_SERVER, GROUPS_SURPLUS_MAX
+from dstore.core.limits import (
+    FILL_PLACEMENT_MAX,
+    GROUPS_MADE_MAX,
+    GROUPS_PER_SERVER_MAX,
+    GROUPS_PER_SERVER_MIN,
+    GROUPS_SURPLUS_MAX,
+)
 from dstore.master.spreader import Spreader
 
 #: Of a group as it is made.
@@ -82,13 +88,18 @@ def domain_of(server_id: ServerId, labels: ServerLabels, failure_domain: str) ->
     return {"host": labels.host, "rack": labels.rack}.get(failure_domain, "") or server_id
 
 
+def groups_per_server(server_count: int) -> int:
+    """Return how many groups each server should be a member of, so that the load of a lost one spreads over all."""
+    return max(GROUPS_PER_SERVER_MIN, min(server_count, GROUPS_PER_SERVER_MAX))
+
+
 def group_target(servers: Iterable[ServerView], policy: Policy) -> int:
     """Return how many whole groups the servers that take chunks should have between them."""
     takers = [server for server in servers if server.takes_chunks]
     domains = {domain_of(taker.server_id, taker.labels, policy.failure_domain) for taker in takers}
     if len(domains) < policy.replicas:
         return 0
-    return -(-GROUPS_PER_SERVER * len(takers) // policy.replicas)
+    return -(-groups_per_server(len(takers)) * len(takers) // policy.replicas)
 
 
 def plan_groups(
@@ -107,7 +118,7 @@ def plan_groups(
     size = min(policy.replicas, len(domains))
     taker_ids = {taker.server_id for taker in takers}
     # Failures that leave nothing to write to can happen again and again: what they may add is bounded.
-    surplus = GROUPS_SURPLUS_MAX * -(-GROUPS_PER_SERVER * len(servers) // size) - len(groups)
+    surplus = GROUPS_SURPLUS_MAX * -(-groups_per_server(len(servers)) * len(servers) // size) - len(groups)
     some = min(-(-len(takers) // size), surplus)
     if size == policy.replicas:
         whole = [group.writers for group in groups if len(group.writers) >= policy.replicas]
@@ -127,7 +138,7 @@ def plan_groups(
         {taker.server_id: taker.capacity.total_bytes for taker in takers},
         [group.writers for group in groups],
     )
-    return tuple(spreader.next_group(size) for _ in range(wanted))
+    return tuple(spreader.next_group(size) for _ in range(min(wanted, GROUPS_MADE_MAX)))
 
 
 def choose_placements(
@@ -184,7 +195,8 @@ def order_groups(groups: Iterable[PlacedGroup]) -> tuple[PlacedGroup, ...]:
 def explain_refusal(servers: Iterable[ServerView], policy: Policy, avoid: frozenset[ServerId]) -> DstoreError:
     """Return the error that says why no chunk can be placed."""
     known = list(servers)
-    up = [server for server in known if server.is_up and server.server_id not in avoid]
+    up = [server for server in known if server.is_up and server.duty is Duty.ACTIVE and server.server_id not in avoid]
+    going = sum(server.is_up and server.duty is not Duty.ACTIVE for server in known)
     below = [server for server in up if server.takes_chunks]
     metadata = {"up": str(len(up)), "joined": str(len(known)), "needed": str(policy.min_replicas)}
     if len(up) >= policy.min_replicas > len(below):
@@ -195,6 +207,7 @@ def explain_refusal(servers: Iterable[ServerView], policy: Policy, avoid: frozen
             metadata=metadata,
         )
     avoided = f" (leaving out {len(avoid)} that just failed)" if avoid else ""
+    avoided += f" ({going} more are draining or in maintenance)" if going else ""
     where = "" if policy.failure_domain == "server" else f", on different {policy.failure_domain}s"
     return Unavailable(
         f"{len(up)} of {len(known)} chunkservers can take a chunk{avoided}, and a write needs {policy.min_replicas}"

@@ -1,7 +1,6 @@
 """Planning groups and choosing among them: pure, so at any size."""
 
 import random
-import time
 from collections import Counter
 
 import pytest
@@ -13,7 +12,7 @@ from dstore.core.errors import DstoreError, OutOfSpace, Unavailable
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, ServerLabels, ServerPhase
 from dstore.core.ids import GroupId, ServerId
-from dstore.core.limits import FILL_PLACEMENT_MAX, GROUPS_PER_SERVER
+from dstore.core.limits import FILL_PLACEMENT_MAX, GROUPS_MADE_MAX
 from dstore.master.placement import (
     PlacedGroup,
     ServerView,
@@ -54,14 +53,23 @@ def by_id(servers: list[ServerView]) -> dict[ServerId, ServerView]:
     return {server.server_id: server for server in servers}
 
 
+def plan_all(servers: list[ServerView], wanted: Policy) -> Plan:
+    """Plan again and again, as with every write, until nothing more is made."""
+    plan: Plan = ()
+    while more := plan_groups(servers, placed(plan), wanted):
+        assert len(more) <= GROUPS_MADE_MAX
+        plan = (*plan, *more)
+    return plan
+
+
 def memberships(plan: Plan) -> Counter[ServerId]:
     return Counter(member for members in plan for member in members)
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 7, 12, 100])
 def test_equal_servers_get_equal_shares(count: int) -> None:
-    plan = plan_groups([view(number) for number in range(count)], (), policy())
-    assert len(plan) == -(-GROUPS_PER_SERVER * count // 3)
+    plan = plan_all([view(number) for number in range(count)], policy())
+    assert len(plan) == -(-max(12, count) * count // 3)
     assert all(len(set(members)) == 3 for members in plan)
     shares, leads = memberships(plan), Counter(members[0] for members in plan)
     assert len(shares) == len(leads) == count
@@ -70,10 +78,10 @@ def test_equal_servers_get_equal_shares(count: int) -> None:
 
 
 def test_a_lost_server_shares_its_groups_with_many_others() -> None:
-    plan = plan_groups([view(number) for number in range(50)], (), policy())
+    plan = plan_all([view(number) for number in range(50)], policy())
     for number in range(50):
         partners = {member for members in plan if server_id(number) in members for member in members}
-        assert len(partners) >= 12
+        assert len(partners) >= 30
 
 
 def test_capacity_weighs() -> None:
@@ -196,23 +204,19 @@ def test_the_surplus_is_bounded() -> None:
         assert len(plan_groups([view(1), view(2), view(3), *down], groups, policy())) == planned
 
 
-def test_a_thousand_servers_are_planned_fast_and_fairly() -> None:
+def test_a_thousand_servers_are_planned_fairly() -> None:
     servers = [view(number, host=f"h{number // 4}", rack=f"r{number // 40}") for number in range(1000)]
-    started = time.perf_counter()
     plan = plan_groups(servers, (), policy(failure_domain="rack"))
-    assert time.perf_counter() - started < 5
-    assert len(plan) == 4000
+    assert len(plan) == GROUPS_MADE_MAX
     shares, leads = memberships(plan), Counter(members[0] for members in plan)
     assert max(shares.values()) - min(shares.values()) <= 2
     assert max(leads.values()) - min(leads.values()) <= 2
 
 
-def test_a_hundred_thousand_groups_are_drawn_fast() -> None:
+def test_a_hundred_thousand_groups_are_drawn_fairly() -> None:
     servers = {server_id(n): (f"r{n % 25}", ServerLabels(f"h{n}", f"r{n % 25}")) for n in range(1000)}
-    started = time.perf_counter()
     spreader = Spreader(servers, dict.fromkeys(servers, 1000), [])
     shares = memberships(tuple(spreader.next_group(3) for _ in range(100_000)))
-    assert time.perf_counter() - started < 30
     assert max(shares.values()) - min(shares.values()) <= 2
 
 
@@ -336,6 +340,8 @@ def test_the_refusal_names_the_figures() -> None:
     assert error.metadata == {"up": "1", "joined": "2", "needed": "2"}
 
 
-@pytest.mark.parametrize(("count", "target"), [(0, 0), (2, 0), (3, 12), (4, 16), (5, 20), (1000, 4000)])
+@pytest.mark.parametrize(
+    ("count", "target"), [(0, 0), (2, 0), (3, 12), (4, 16), (5, 20), (13, 57), (999, 332_667), (1001, 333_667)]
+)
 def test_the_target(count: int, target: int) -> None:
     assert group_target([view(number) for number in range(count)], policy()) == target
