@@ -11,7 +11,12 @@ from dstore.core.text import printable
 Style = Callable[[str, str], str]
 
 _HEALTH_STYLES = {Health.OK: "green", Health.WARN: "yellow", Health.ERROR: "red"}
-_PHASE_STYLES = {ServerPhase.UP: "green", ServerPhase.SUSPECT: "yellow", ServerPhase.DOWN: "red"}
+_PHASE_STYLES = {
+    ServerPhase.UP: "green",
+    ServerPhase.SUSPECT: "yellow",
+    ServerPhase.DOWN: "red",
+    ServerPhase.OUT: "red",
+}
 
 
 def status_lines(status: ClusterStatus, style: Style) -> list[str]:

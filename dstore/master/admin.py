@@ -1,13 +1,17 @@
 """The master's side of ``Admin``."""
 
+from collections.abc import Mapping
+
 from dstore.core.errors import InvalidRequest
 from dstore.core.ids import ChunkId, ServerId
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
-from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription
+from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription, HealthCheck
 from dstore.master import reading, status
 from dstore.master.facts import Facts
+from dstore.master.membership import ServerState
 from dstore.master.observing import observe
 from dstore.master.reading import OpenedRows
+from dstore.master.repair_health import about_upkeep
 from dstore.master.shared import Shared
 from dstore.master.store.base import Transaction
 
@@ -37,8 +41,15 @@ class AdminService:
             version=shared.version,
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),
-            further=shared.collection.checks(),
+            further=(*self._about_upkeep(facts, states), *shared.collection.checks()),
         )
+
+    def _about_upkeep(self, facts: Facts, states: Mapping[ServerId, ServerState]) -> list[HealthCheck]:
+        shared, now_s = self._shared, self._shared.clock.monotonic_s()
+        groups = shared.allocator.groups
+        progress = shared.progress.progress(facts, groups, states)
+        leaderless_s = shared.leadership.quiet_s(now_s)
+        return about_upkeep(shared.cluster.policy, facts, groups, states, progress, leaderless_s=leaderless_s)
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
         """Show where a file is."""

@@ -41,8 +41,7 @@ class GroupViews:
         known = self._known.get(group.group_id)
         if known is not None and known[0] is group and known[1:3] == (counts, missing):
             return known[3]
-        members = repairing.planned_members(group)
-        view = PlannedGroup(group.group_id, group.epoch, members, counts.chunk_count, counts.chunk_bytes, missing)
+        view = repairing.view(group, facts)
         self._known[group.group_id] = (group, counts, missing, view)
         return view
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dstore.core.groups import MemberState
 from dstore.core.ids import GroupId, ServerId
 from dstore.master import leader, missing_rows, outcomes, server_rows
+from dstore.master.facts import Facts
 from dstore.master.group_map import read_groups, store_members
 from dstore.master.placement import PlacedGroup
 from dstore.master.server_rows import ServerRecord
@@ -55,6 +56,19 @@ def changed_members(group: PlacedGroup, change: MemberChange) -> tuple[tuple[Ser
 def planned_members(group: PlacedGroup) -> tuple[PlannedMember, ...]:
     """Return the members of a group as planners see them."""
     return tuple(PlannedMember(member, group.state_of(member)) for member in group.members)
+
+
+def view(group: PlacedGroup, facts: Facts) -> PlannedGroup:
+    """Return a group as planners see it."""
+    counts = facts.groups.get(group.group_id)
+    return PlannedGroup(
+        group.group_id,
+        group.epoch,
+        planned_members(group),
+        counts.chunk_count if counts is not None else 0,
+        counts.chunk_bytes if counts is not None else 0,
+        frozenset(facts.missing.get(group.group_id, ())),
+    )
 
 
 def put_out(tx: Transaction, leader_epoch: int, servers: Sequence[ServerRecord]) -> tuple[ServerRecord, ...]:

@@ -15,6 +15,7 @@ from dstore.master.leader import Leadership
 from dstore.master.leases import Leases
 from dstore.master.membership import Membership
 from dstore.master.orders import OrderBook
+from dstore.master.progress import ProgressMeter
 from dstore.master.store.base import Store
 from dstore.master.store.schema import ClusterRecord
 from dstore.master.switches import Switches
@@ -80,4 +81,5 @@ class Shared:
     orders: OrderBook
     upkeep: UpkeepConfig
     switches: Switches
+    progress: ProgressMeter = field(default_factory=ProgressMeter)
     collection: Collection = field(default_factory=NoCollection)

@@ -44,7 +44,7 @@ def build_status(
     # Which chunks are lacking is not known; some may be counted already.
     under = min(chunk_count, under + sum(lacking.values()))
     losses = Losses(under_replicated=under, unavailable=unavailable, lacking=lacking)
-    checks = find_checks(policy, servers, losses, refusal, further)
+    checks = find_checks(policy, servers, losses, refusal, running_s=facts.counters["running_s"], further=further)
     health = _worst(tuple(check.severity for check in checks))
     return ClusterStatus(
         health=health,

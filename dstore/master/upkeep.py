@@ -85,6 +85,7 @@ class Upkeep:
     async def _order_missing(self, facts: Facts) -> None:
         shared, now_s = self._shared, self._now_s()
         shared.orders.look(now_s)
+        shared.progress.sample(shared.membership.states(now_s), now_s)
         readable = shared.orders.readable
         lacking = [each for each, count in facts.missing_of_server.items() if count and each in readable]
         windows = await shared.store.read(lambda tx: self._missing.read(tx, lacking)) if lacking else {}

@@ -7,7 +7,7 @@ from master_harness import SEALED_SIZE, MasterHarness, boot_id, identity, server
 
 from dstore.core.groups import Capacity, MemberState
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
-from dstore.core.upkeep import Assignment, DiskProbe, Filled, GroupSummary, Heartbeat, Orders, Outcomes
+from dstore.core.upkeep import Assignment, CopyReport, DiskProbe, Filled, GroupSummary, Heartbeat, Orders, Outcomes
 
 CAPACITY = Capacity(1_000_000_000, 0)
 GOOD_PROBE = DiskProbe(0.001, 0.0)
@@ -30,6 +30,7 @@ class ModelServer:
     assignments: tuple[Assignment, ...] = ()
     digest: bytes = b""
     suspicion: str = ""
+    copied_bytes: int = 0
     probe: DiskProbe = GOOD_PROBE
     outcomes: Outcomes = NOTHING
     orders: Orders | None = None
@@ -61,6 +62,7 @@ class ModelServer:
                 for group_id, count in sorted(groups.items())
             ),
             outcomes=self.outcomes,
+            copying=CopyReport(0, 0, 0, self.copied_bytes, ""),
         )
 
     def held(self, group_id: GroupId) -> set[ChunkId]:

@@ -94,7 +94,7 @@ async def test_missing_replicas_stay_a_warning_after_the_server_came_back(cluste
     status = await status_of(cluster)
     assert (status.health, codes(status)) == (Health.WARN, ["CHUNKS_UNDER_REPLICATED"])
     assert status.under_replicated_chunks == 2
-    assert "dstore put" in status.checks[0].hint, "no server that could be started has them"
+    assert status.checks[0].hint == "dstore status", "no server that could be started has them"
     assert [server.missing_chunk_count for server in status.servers] == [0, 0, 2]
     assert status.stored_bytes == (3 * 4 + 2 * 2) * SEALED_SIZE
     await cluster.remove("/x")
@@ -158,7 +158,7 @@ async def test_corrupt_chunks_are_never_ok(cluster: MasterHarness) -> None:
     await cluster.beat(2, corrupt=3)
     status = await status_of(cluster)
     assert codes(status) == ["CHUNKS_CORRUPT"]
-    assert status.checks[0].message.startswith("cs-2 holds 3 chunks")
+    assert status.checks[0].message.startswith("The disk of cs-2 holds 3 chunks")
 
 
 async def test_corrupt_chunks_of_any_of_many_servers_are_never_ok(empty: MasterHarness) -> None:
