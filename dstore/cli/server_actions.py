@@ -23,6 +23,8 @@ def run_master(
     scrub_period: str,
     copy_rate: str,
     trash_delay: str,
+    collection_grace: str,
+    audit_period: str,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -48,6 +50,9 @@ def run_master(
                 scrub_period_s=parse_duration(scrub_period),
                 copy_bytes_per_s=parse_size(copy_rate),
                 trash_delay_s=parse_duration(trash_delay),
+                collection_grace_s=ceil(parse_duration(collection_grace)),
+                drop_grace_s=parse_duration(collection_grace),
+                audit_period_s=parse_duration(audit_period),
             ),
             log_level=log_level,
             retention_s=ceil(parse_duration(retention)),

@@ -56,6 +56,18 @@ def _add_upkeep_options(parser: Parser) -> None:
     parser.add_argument(
         "--trash-delay", default="1h", metavar="DURATION", help="how long chunkservers keep what is deleted (1h)"
     )
+    parser.add_argument(
+        "--collection-grace",
+        default="1min",
+        metavar="DURATION",
+        help="how long before that what is deleted, or is where it should not be, is left alone (1min)",
+    )
+    parser.add_argument(
+        "--audit-period",
+        default="1d",
+        metavar="DURATION",
+        help="what chunkservers hold is compared with the metadata this often (1d)",
+    )
 
 
 def _add_server_options(parser: Parser, listen: str, http_listen: str) -> None:
@@ -90,6 +102,8 @@ def _run_master(given: argparse.Namespace) -> int:
         scrub_period=given.scrub_period,
         copy_rate=given.copy_rate,
         trash_delay=given.trash_delay,
+        collection_grace=given.collection_grace,
+        audit_period=given.audit_period,
         log_level=given.log_level,
     )
     return ExitCode.OK

@@ -204,7 +204,7 @@ CHECKED_ROWS_PER_PAGE = 5_000
 #: Findings of one kind that are listed one by one; a table that is damaged throughout has as many as it has rows.
 FINDINGS_PER_KIND_MAX = 10_000
 #: What the servers list of each group is held against the rows once in this time, by itself.
-AUDIT_PERIOD_S = 24 * 3600.0
+AUDIT_PERIOD_DEFAULT_S = 24 * 3600.0
 
 # --- Concurrency and memory ------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from dstore.core.limits import (
 from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
 from dstore.master import breaker, collection_stop, deletions, leader, safe_mode
+from dstore.master.audit import UnknownChunks
 from dstore.master.discards import Discards, Finished
 from dstore.master.membership import ServerState
 from dstore.master.safe_mode import SafeMode
@@ -64,11 +65,16 @@ class _Scene:
 
 
 class Collector:
-    """Implements ``dstore.master.shared.Collection``."""
+    """Implements ``dstore.master.shared.Collection``.
+
+    Attributes:
+        unknown: what was found on disks that will not be deleted; the audit counts it.
+    """
 
     def __init__(self, shared: Shared, guard: SafeMode) -> None:
         self._shared = shared
         self._guard = guard
+        self.unknown = UnknownChunks()
         self._epoch = 0
         self._stepped_s: float | None = None
         self._heard: set[ServerId] = set()
@@ -142,7 +148,7 @@ class Collector:
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """As ``Collection.checks``."""
-        return (*self._guard.checks(), *collection_stop.checks(self._stop))
+        return (*self._guard.checks(), *collection_stop.checks(self._stop), *self.unknown.checks())
 
     async def _look_up(self) -> collection_stop.Facts:
         facts = await self._shared.store.read(collection_stop.read_facts)

@@ -6,6 +6,7 @@ from pathlib import Path
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import Policy
 from dstore.core.limits import (
+    AUDIT_PERIOD_DEFAULT_S,
     CHUNK_SIZE_BYTES_MAX,
     CHUNK_SIZE_BYTES_MIN,
     COLLECTION_GRACE_DEFAULT_S,
@@ -35,6 +36,7 @@ class UpkeepConfig:
         trash_delay_s: how long the trash of a chunkserver keeps a chunk.
         collection_grace_s: how long chunks stay on the disks after they were deleted, in running time.
         drop_grace_s: how long a copy of a group stays on a server that is no member of it.
+        audit_period_s: what servers list of each group is held against the rows once in this time.
     """
 
     out_after_s: float = SERVER_OUT_AFTER_DEFAULT_S
@@ -43,6 +45,7 @@ class UpkeepConfig:
     trash_delay_s: float = TRASH_DELAY_DEFAULT_S
     collection_grace_s: int = COLLECTION_GRACE_DEFAULT_S
     drop_grace_s: float = DROP_GRACE_DEFAULT_S
+    audit_period_s: float = AUDIT_PERIOD_DEFAULT_S
 
     def settings(self, *, scrub_is_paused: bool) -> UpkeepSettings:
         """Return what chunkservers are told."""

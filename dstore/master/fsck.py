@@ -6,26 +6,20 @@ ordinary repair makes them again, and counters are counted anew; nothing is ever
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
 from dstore.core.checking import CheckSummary, Finding, FindingKind, Severity
 from dstore.core.groups import ServerPhase
 from dstore.core.ids import ChunkId, GroupId, ServerId
-from dstore.core.interfaces import Chunks, Peers
+from dstore.core.interfaces import Peers
 from dstore.core.limits import FINDINGS_PER_KIND_MAX
-from dstore.master import findings, missing_rows
+from dstore.master import findings
 from dstore.master.counter_check import check_counters, repair_counters
-from dstore.master.group_check import CheckedRange, GroupCheck
-from dstore.master.membership import ServerState
-from dstore.master.missing_rows import MissingReplica
+from dstore.master.group_check import CheckedRange, GroupCheck, corrupt_in, record_missing, sources_of
 from dstore.master.namespace_check import PASSES, check_chunk_tables, describe_path
-from dstore.master.replica_check import Problem, Trouble, Window
+from dstore.master.replica_check import Problem, Window
 from dstore.master.shared import Shared
-from dstore.master.store.base import Transaction
-
-#: Troubles that are cured by recording the copy as missing.
-_CURABLE = (Trouble.LOST, Trouble.CORRUPT)
 
 
 class Fsck:
@@ -90,7 +84,13 @@ class Fsck:
 
     async def _check_groups(self) -> AsyncIterator[Finding]:
         for group_id in sorted(self._shared.allocator.groups.by_id):
-            check = GroupCheck(self._shared.store, group_id, self._sources(group_id), self._corrupt(group_id))
+            group = self._shared.allocator.groups.by_id.get(group_id)
+            if group is None:
+                continue
+            sources = sources_of(self._states, group, self._peers)
+            # One that did not answer is not waited for again with every group.
+            asked = {server_id: chunks for server_id, chunks in sources.items() if server_id not in self._failures}
+            check = GroupCheck(self._shared.store, group_id, asked, corrupt_in(self._states, group_id))
             async for checked in check.run():
                 self._chunks += len(checked.window.rows)
                 self._replicas += checked.replicas
@@ -117,30 +117,12 @@ class Fsck:
             if server_id in self._failures:
                 yield findings.not_checked(name, self._failures[server_id], is_up=state.phase is ServerPhase.UP)
 
-    def _sources(self, group_id: GroupId) -> dict[ServerId, Chunks]:
-        """Return the servers that may hold chunks of a group and can be asked."""
-        members = self._shared.allocator.groups.by_id[group_id].members
-        return {
-            server_id: self._peers.chunks(state.record.address)
-            for server_id, state in self._states.items()
-            if state.is_readable
-            and server_id not in self._failures
-            and (server_id in members or _reports(state, group_id))
-        }
-
-    def _corrupt(self, group_id: GroupId) -> Mapping[ServerId, frozenset[int]]:
-        return {
-            server_id: frozenset(
-                chunk_id.sequence for chunk_id in state.heartbeat.outcomes.corrupt if chunk_id.group_id == group_id
-            )
-            for server_id, state in self._states.items()
-            if state.heartbeat is not None
-        }
-
     async def _describe(self, group_id: GroupId, checked: CheckedRange, check: GroupCheck) -> list[Finding]:
         if not checked.problems:
             return []
-        repaired = await self._cure(group_id, checked) if self._repair else frozenset()
+        repaired: frozenset[Problem] = frozenset()
+        if self._repair:
+            repaired = await self._shared.store.write(lambda tx: record_missing(tx, group_id, checked))
         paths = await self._paths(checked.window, checked.problems)
         unasked = [self._name(each) for each in checked.window.members if each not in check.sources]
         return [
@@ -155,30 +137,6 @@ class Fsck:
             for problem in checked.problems
         ]
 
-    async def _cure(self, group_id: GroupId, checked: CheckedRange) -> frozenset[Problem]:
-        """Record copies as missing, so that they are made again; return the problems that this cures."""
-        lacking = [each for each in checked.problems if each.trouble in _CURABLE and each.server_id is not None]
-        if not lacking:
-            return frozenset()
-
-        def run(tx: Transaction) -> frozenset[Problem]:
-            cured = {problem for problem in lacking if is_wanted(tx, group_id, problem)}
-            missing_rows.add(
-                tx,
-                [
-                    MissingReplica(
-                        ChunkId(group_id, each.sequence),
-                        each.server_id,
-                        checked.window.rows[each.sequence].length_bytes,
-                    )
-                    for each in sorted(cured, key=lambda problem: problem.sequence)
-                    if each.server_id is not None
-                ],
-            )
-            return frozenset(cured)
-
-        return await self._shared.store.write(run)
-
     async def _paths(self, window: Window, problems: Iterable[Problem]) -> dict[int, str]:
         files = {each.sequence: window.rows[each.sequence].file_id for each in problems if each.sequence in window.rows}
         return await self._shared.store.read(
@@ -188,20 +146,3 @@ class Fsck:
     def _name(self, server_id: ServerId) -> str:
         state = self._states.get(server_id)
         return state.record.name if state is not None else server_id
-
-
-def is_wanted(tx: Transaction, group_id: GroupId, problem: Problem) -> bool:
-    """Whether a chunk still belongs to a file, and its server to the group."""
-    return bool(
-        tx.execute(
-            "SELECT 1 FROM chunks c JOIN group_members m ON m.group_id = c.group_id "
-            "WHERE c.group_id = ? AND c.sequence = ? AND m.server_id = ?",
-            (group_id, problem.sequence, problem.server_id),
-        )
-    )
-
-
-def _reports(state: ServerState, group_id: GroupId) -> bool:
-    return state.heartbeat is not None and any(
-        summary.group_id == group_id and summary.chunk_count for summary in state.heartbeat.groups
-    )

@@ -5,13 +5,20 @@ from dataclasses import dataclass, field
 
 from dstore.core.digests import HeldChunk
 from dstore.core.errors import DstoreError
-from dstore.core.ids import GroupId, ServerId
-from dstore.core.interfaces import Chunks
+from dstore.core.ids import ChunkId, GroupId, ServerId
+from dstore.core.interfaces import Chunks, Peers
 from dstore.core.limits import CHECKED_ROWS_PER_PAGE
+from dstore.master import missing_rows
 from dstore.master.facts import read_settled_sequence
 from dstore.master.listing import Listing, list_range
-from dstore.master.replica_check import Problem, Window, confirm, judge, read_window
+from dstore.master.membership import ServerState
+from dstore.master.missing_rows import MissingReplica
+from dstore.master.placement import PlacedGroup
+from dstore.master.replica_check import Problem, Trouble, Window, confirm, judge, read_window
 from dstore.master.store.base import INTEGER_MAX, Store, Transaction
+
+#: Troubles that are cured by recording the copy as missing.
+_CURABLE = (Trouble.LOST, Trouble.CORRUPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +103,58 @@ class GroupCheck:
     def _fail(self, server_id: ServerId, error: DstoreError) -> None:
         self.failures.setdefault(server_id, error)
         self.sources.pop(server_id, None)
+
+
+def sources_of(states: Mapping[ServerId, ServerState], group: PlacedGroup, peers: Peers) -> dict[ServerId, Chunks]:
+    """Return the servers that may hold chunks of a group and can be asked."""
+    return {
+        server_id: peers.chunks(state.record.address)
+        for server_id, state in states.items()
+        if state.is_readable and (server_id in group.members or _reports(state, group.group_id))
+    }
+
+
+def corrupt_in(states: Mapping[ServerId, ServerState], group_id: GroupId) -> dict[ServerId, frozenset[int]]:
+    """Return, by server, the chunks of a group that failed a check, as far as it reports them."""
+    return {
+        server_id: frozenset(
+            chunk_id.sequence for chunk_id in state.heartbeat.outcomes.corrupt if chunk_id.group_id == group_id
+        )
+        for server_id, state in states.items()
+        if state.heartbeat is not None
+    }
+
+
+def record_missing(tx: Transaction, group_id: GroupId, checked: CheckedRange) -> frozenset[Problem]:
+    """Record copies that are lost or corrupt as missing, so that they are made again; return these problems."""
+    curable = frozenset(
+        each for each in checked.problems if each.trouble in _CURABLE and _is_wanted(tx, group_id, each)
+    )
+    missing_rows.add(
+        tx,
+        [
+            MissingReplica(
+                ChunkId(group_id, each.sequence), each.server_id, checked.window.rows[each.sequence].length_bytes
+            )
+            for each in sorted(curable, key=lambda problem: problem.sequence)
+            if each.server_id is not None
+        ],
+    )
+    return curable
+
+
+def _is_wanted(tx: Transaction, group_id: GroupId, problem: Problem) -> bool:
+    """Whether the chunk still belongs to a file, and the server to the group."""
+    return bool(
+        tx.execute(
+            "SELECT 1 FROM chunks c JOIN group_members m ON m.group_id = c.group_id "
+            "WHERE c.group_id = ? AND c.sequence = ? AND m.server_id = ?",
+            (group_id, problem.sequence, problem.server_id),
+        )
+    )
+
+
+def _reports(state: ServerState, group_id: GroupId) -> bool:
+    return state.heartbeat is not None and any(
+        summary.group_id == group_id and summary.chunk_count for summary in state.heartbeat.groups
+    )

@@ -8,6 +8,7 @@ from dstore.core.ids import ClusterId, IntentId
 from dstore.core.interfaces import Peers
 from dstore.master import counters, leader, membership, server_rows, switches, writes
 from dstore.master.allocator import Allocator
+from dstore.master.audit import Audit
 from dstore.master.checking import CheckingAdminService
 from dstore.master.collection import open_collector
 from dstore.master.config import UPKEEP_DEFAULT, UpkeepConfig
@@ -28,11 +29,12 @@ from dstore.master.switches import Switches
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """The three services of a master, and what they share."""
+    """The services of a master, what it does beside its upkeep, and what they share."""
 
     namespace: NamespaceService
     cluster: ClusterService
     admin: CheckingAdminService
+    audit: Audit
     shared: Shared
 
 
@@ -95,7 +97,11 @@ async def open_master(
     )
     shared.collection = collector = await open_collector(shared)
     return Master(
-        NamespaceService(shared), ClusterService(shared), CheckingAdminService(shared, collector, peers), shared
+        namespace=NamespaceService(shared),
+        cluster=ClusterService(shared),
+        admin=CheckingAdminService(shared, collector, peers),
+        audit=Audit(shared, peers, collector.unknown),
+        shared=shared,
     )
 
 

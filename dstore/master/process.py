@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from dstore import __version__
@@ -90,23 +91,24 @@ async def _serve(
         stack.push_async_callback(side_port.stop)
         await server.set_ready(ready=True)
         _announce(address, http_address)
-        await _until_stopped(upkeep, stopping)
+        await _until_stopped((upkeep.run(), master.audit.run()), stopping)
         await server.set_ready(ready=False)
         await upkeep.release()
 
 
-async def _until_stopped(upkeep: Upkeep, stopping: asyncio.Event) -> None:
-    """Wait for the signal; an upkeep that ends by itself means that the store failed, and raises."""
-    working = asyncio.create_task(upkeep.run(), name="upkeep")
+async def _until_stopped(work: Sequence[Coroutine[object, object, None]], stopping: asyncio.Event) -> None:
+    """Wait for the signal; work that ends by itself means that the store failed, and raises."""
+    working = [asyncio.create_task(each, name="upkeep") for each in work]
     waiting = asyncio.create_task(stopping.wait(), name="stopping")
     try:
-        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
+        await asyncio.wait((*working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        for task in working:
+            if task.done():
+                await task
     finally:
-        for task in (working, waiting):
-            task.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
+        for each in (*working, waiting):
+            each.cancel()
+        await asyncio.gather(*working, waiting, return_exceptions=True)
 
 
 def _make_directory(directory: Path) -> Path:

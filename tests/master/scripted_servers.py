@@ -9,7 +9,7 @@ from dstore.core.files import ChunkPlacement
 from dstore.core.groups import Capacity
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.upkeep import GroupSummary, Heartbeat, Orders, Outcomes, Standing
-from dstore.master import retention
+from dstore.master import leader, retention
 from dstore.master.collection import Collector
 
 #: As if no write were in progress.
@@ -108,10 +108,10 @@ class ScriptedCluster:
             await self.servers[number].join()
 
     async def take_lead(self) -> None:
-        rows = await self.harness.store.write(
-            lambda tx: tx.execute("UPDATE leader SET holder = 'test', epoch = epoch + 1 RETURNING epoch")
-        )
-        self.leader_epoch = rows[0][0]
+        leadership = self.harness.master.shared.leadership
+        row = await self.harness.store.write(lambda tx: leader.take(tx, leadership.name, leader.read(tx)))
+        leadership.see(row, self.harness.clock.now_s)
+        self.leader_epoch = row.epoch
 
     async def write(self, path: str, chunk_count: int = 1) -> list[ChunkId]:
         """Write a file; its chunks are on all members of their groups."""

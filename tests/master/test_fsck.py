@@ -1,108 +1,22 @@
 """The check of a cluster finds each damage, says where, and says nothing on a whole cluster."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import cast
 
 import pytest
-from master_harness import SEALED_SIZE, MasterHarness, server_id
-from scripted_servers import ScriptedCluster, ScriptedServer
+from checked_cluster import CRC, CheckedCluster, open_checked
+from master_harness import SEALED_SIZE, server_id
 
 from dstore.core.checking import CheckSummary, Finding, FindingKind, Severity
-from dstore.core.digests import HeldChunk, HeldPage
-from dstore.core.errors import LimitExceeded, Unavailable
+from dstore.core.errors import LimitExceeded
 from dstore.core.ids import ChunkId, GroupId
-from dstore.core.interfaces import Chunks
-from dstore.master import group_check, listing, namespace_check
-from dstore.master.store.base import Value
-
-CRC = 0xDEADBEEF
-
-
-@dataclass
-class ScriptedPeers:
-    """Lists what scripted servers hold, a few chunks a page; what is ``altered`` with other properties."""
-
-    servers: dict[int, ScriptedServer]
-    altered: dict[tuple[int, ChunkId], tuple[int, int]] = field(default_factory=dict)
-    silent: set[int] = field(default_factory=set)
-    #: Called before each page.
-    before: Callable[[int, GroupId], None] = lambda number, group_id: None
-
-    def chunks(self, address: str) -> Chunks:
-        return cast("Chunks", _ScriptedChunks(self, int(address.rpartition(":")[2]) - 7700))
-
-
-@dataclass
-class _ScriptedChunks:
-    peers: ScriptedPeers
-    number: int
-
-    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
-        assert bucket is None and count > 0
-        self.peers.before(self.number, group_id)
-        if self.number in self.peers.silent:
-            raise Unavailable("It does not answer.")
-        server = self.peers.servers[self.number]
-        held = [
-            HeldChunk(each.sequence, *self.peers.altered.get((self.number, each), (SEALED_SIZE, CRC)))
-            for each in sorted(server.chunks - set(server.corrupt))
-            if each.group_id == group_id and each.sequence > after_sequence
-        ]
-        return HeldPage(tuple(held[:3]), is_last=len(held) <= 3)
-
-
-@dataclass
-class CheckedCluster(ScriptedCluster):
-    peers: ScriptedPeers = field(default_factory=lambda: ScriptedPeers({}))
-
-    async def check(self, *, repair: bool = False) -> tuple[list[Finding], CheckSummary]:
-        messages = [each async for each in self.harness.master.admin.check_cluster(repair=repair)]
-        summary = messages.pop()
-        assert isinstance(summary, CheckSummary)
-        findings = [each for each in messages if isinstance(each, Finding)]
-        assert len(findings) == len(messages)
-        assert all(each.what and each.hint for each in findings)
-        assert (summary.infos, summary.warnings, summary.errors) == tuple(
-            sum(each.severity is severity for each in findings) for severity in Severity
-        )
-        return findings, summary
-
-    async def sql(self, statement: str, *values: Value) -> None:
-        await self.harness.store.write(lambda tx: tx.execute(statement, values))
-
-    async def only(self) -> Finding:
-        """Return the one thing that a check finds."""
-        findings, _ = await self.check()
-        assert len(findings) == 1, findings
-        return findings[0]
 
 
 @pytest.fixture
 async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CheckedCluster]:
-    """Four servers that hold three files; all pages are tiny."""
-    monkeypatch.setattr(namespace_check, "CHECKED_ROWS_PER_PAGE", 2)
-    monkeypatch.setattr(group_check, "CHECKED_ROWS_PER_PAGE", 2)
-    monkeypatch.setattr(listing, "HELD_CHUNKS_PER_PAGE_MAX", 3)
-    checked = CheckedCluster(MasterHarness(tmp_path))
-    checked.peers.servers = checked.servers
-    checked.harness.peers = checked.peers
-    await checked.open()
-    await checked.join(1, 2, 3, 4)
-    await checked.take_lead()
-    await checked.rounds(2)
-    await checked.harness.make_directory("/dir/deeper")
-    for path, count in (("/dir/a", 30), ("/dir/deeper/b", 1), ("/empty", 0)):
-        await checked.write(path, count)
-    await checked.beat()
+    checked = await open_checked(tmp_path, monkeypatch)
     yield checked
     await checked.harness.store.close()
-
-
-async def first_chunk(cluster: CheckedCluster, path: str = "/dir/deeper/b") -> ChunkId:
-    opened = await cluster.harness.namespace.open_file(path)
-    return opened.page.chunks[0].chunk_id
 
 
 async def test_a_whole_cluster_is_clean(cluster: CheckedCluster) -> None:
@@ -129,7 +43,7 @@ async def test_a_cluster_at_work_is_clean(cluster: CheckedCluster) -> None:
 
 
 async def test_a_chunk_that_is_collected_during_the_check_is_not_unknown(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     await cluster.sql("DELETE FROM chunks WHERE sequence = ?", chunk_id.sequence)
     await cluster.sql("DELETE FROM inodes WHERE chunk_count = 1")
     await cluster.sql("DELETE FROM entries WHERE name = ?", b"b")
@@ -146,7 +60,7 @@ async def test_a_chunk_that_is_collected_during_the_check_is_not_unknown(cluster
 
 
 async def test_a_copy_that_a_server_does_not_list(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     number = cluster.holding([chunk_id])[0]
     cluster.servers[number].chunks.discard(chunk_id)
     finding = await cluster.only()
@@ -159,7 +73,7 @@ async def test_a_copy_that_a_server_does_not_list(cluster: CheckedCluster) -> No
 
 
 async def test_a_copy_that_appears_meanwhile_is_not_lost(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     server = cluster.servers[cluster.holding([chunk_id])[0]]
     server.chunks.discard(chunk_id)
     calls: list[int] = []
@@ -175,7 +89,7 @@ async def test_a_copy_that_appears_meanwhile_is_not_lost(cluster: CheckedCluster
 
 
 async def test_a_copy_with_other_bytes(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     number = cluster.holding([chunk_id])[0]
     for altered in ((SEALED_SIZE - 1, CRC), (SEALED_SIZE, CRC ^ 1)):
         cluster.peers.altered = {(number, chunk_id): altered}
@@ -184,7 +98,7 @@ async def test_a_copy_with_other_bytes(cluster: CheckedCluster) -> None:
 
 
 async def test_a_corrupt_copy_names_the_disk(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     number = cluster.holding([chunk_id])[0]
     cluster.servers[number].corrupt = (chunk_id,)
     await cluster.beat(number)
@@ -194,7 +108,7 @@ async def test_a_corrupt_copy_names_the_disk(cluster: CheckedCluster) -> None:
 
 
 async def test_a_chunk_without_a_good_copy_is_an_error(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     for number in cluster.holding([chunk_id]):
         cluster.servers[number].chunks.discard(chunk_id)
     findings, summary = await cluster.check()
@@ -203,7 +117,7 @@ async def test_a_chunk_without_a_good_copy_is_an_error(cluster: CheckedCluster) 
 
 
 async def test_a_copy_beside_the_members_saves_a_chunk(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     members = cluster.holding([chunk_id])
     stray = next(number for number in cluster.servers if number not in members)
     cluster.servers[stray].chunks.add(chunk_id)
@@ -215,7 +129,7 @@ async def test_a_copy_beside_the_members_saves_a_chunk(cluster: CheckedCluster) 
 
 
 async def test_chunks_that_no_record_names(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     unknown = ChunkId(chunk_id.group_id, 7_000)
     await cluster.sql("UPDATE counters SET value = 8000 WHERE name = 'chunk_sequence'")
     cluster.servers[cluster.holding([chunk_id])[0]].chunks |= {unknown, ChunkId(chunk_id.group_id, 9_000)}
@@ -326,7 +240,7 @@ async def test_one_check_at_a_time(cluster: CheckedCluster) -> None:
 
 
 async def test_repair_deletes_nothing(cluster: CheckedCluster) -> None:
-    chunk_id = await first_chunk(cluster)
+    chunk_id = await cluster.first_chunk()
     cluster.servers[1].chunks |= {ChunkId(GroupId(999), 5), ChunkId(chunk_id.group_id, 40)}
     await cluster.sql("UPDATE counters SET value = 1000 WHERE name IN ('chunk_sequence', 'group_id')")
     await cluster.check(repair=True)

@@ -1,0 +1,106 @@
+"""Holds what servers list against the rows all the time, slowly: one group after the other, each once in a period.
+
+What digests and counts cannot show, this does: a copy that the rows name and a server lost silently is recorded as
+missing, and so made again; chunks that no row names are counted, reported, and left alone (Invariant 9).
+"""
+
+import asyncio
+
+from dstore.core.errors import Conflict, LimitExceeded
+from dstore.core.ids import GroupId, ServerId
+from dstore.core.interfaces import Peers
+from dstore.core.status import Health, HealthCheck
+from dstore.master import leader
+from dstore.master.group_check import CheckedRange, GroupCheck, corrupt_in, record_missing, sources_of
+from dstore.master.replica_check import Problem, Trouble
+from dstore.master.shared import Shared
+from dstore.master.store.base import Transaction
+
+#: However many groups there are, others want the master's store too.
+_INTERVAL_MIN_S = 0.2
+#: With no groups, it is looked again whether there are some.
+_INTERVAL_MAX_S = 60.0
+
+
+class UnknownChunks:
+    """How many chunks that no row names each server lists, as of the last look at each group."""
+
+    def __init__(self) -> None:
+        self._counts: dict[GroupId, dict[ServerId, int]] = {}
+
+    @property
+    def total(self) -> int:
+        """Copies of unknown chunks."""
+        return sum(sum(counts.values()) for counts in self._counts.values())
+
+    def seen(self, group_id: GroupId, counts: dict[ServerId, int]) -> None:
+        """Take note of a look at a group; servers that did not answer keep the count that they had."""
+        known = {**self._counts.get(group_id, {}), **counts}
+        self._counts[group_id] = {server_id: count for server_id, count in known.items() if count}
+
+    def checks(self) -> tuple[HealthCheck, ...]:
+        """Return the reason for a health that is not OK, if there are some."""
+        servers = {server_id for counts in self._counts.values() for server_id in counts}
+        if not servers:
+            return ()
+        count, where = self.total, "1 chunkserver" if len(servers) == 1 else f"{len(servers)} chunkservers"
+        chunks = "1 chunk that no record names is" if count == 1 else f"{count} chunks that no record names are"
+        return (HealthCheck("UNKNOWN_CHUNKS", Health.WARN, f"{chunks} on {where}; nothing touches it.", "dstore fsck"),)
+
+
+class Audit:
+    """The audit of one master; it does nothing while another one leads."""
+
+    def __init__(self, shared: Shared, peers: Peers | None, unknown: UnknownChunks) -> None:
+        self._shared = shared
+        self._peers = peers
+        self._unknown = unknown
+        self._last = GroupId(0)
+
+    async def run(self) -> None:
+        """Go on until cancelled.
+
+        Raises:
+            Unavailable, CommitUnknown: the store has failed, and the process has to end.
+        """
+        while True:
+            count = len(self._shared.allocator.groups.by_id)
+            interval_s = self._shared.upkeep.audit_period_s / max(1, count)
+            await asyncio.sleep(min(max(interval_s, _INTERVAL_MIN_S), _INTERVAL_MAX_S if not count else interval_s))
+            await self.step()
+
+    async def step(self) -> None:
+        """Look at the next group. When the store is busy or the lead was lost, it is left for its next turn."""
+        leadership = self._shared.leadership
+        groups = sorted(self._shared.allocator.groups.by_id)
+        if self._peers is None or not leadership.is_leading or not groups:
+            return
+        self._last = next((each for each in groups if each > self._last), groups[0])
+        try:
+            await self._look(self._peers, self._last, leadership.epoch)
+        except LimitExceeded:
+            return
+        except Conflict as error:
+            if error.reason != "LEADER_CHANGED":
+                raise
+
+    async def _look(self, peers: Peers, group_id: GroupId, leader_epoch: int) -> None:
+        shared = self._shared
+        states = shared.membership.states(shared.clock.monotonic_s())
+        sources = sources_of(states, shared.allocator.groups.by_id[group_id], peers)
+        check = GroupCheck(shared.store, group_id, sources, corrupt_in(states, group_id))
+        unknown = dict.fromkeys(sources, 0)
+        async for checked in check.run():
+            for problem in checked.problems:
+                if problem.trouble is Trouble.UNKNOWN and problem.server_id is not None:
+                    unknown[problem.server_id] += 1
+            if any(problem.trouble is Trouble.LOST for problem in checked.problems):
+                await self._record(group_id, checked, leader_epoch)
+        self._unknown.seen(group_id, {each: count for each, count in unknown.items() if each not in check.failures})
+
+    async def _record(self, group_id: GroupId, checked: CheckedRange, leader_epoch: int) -> None:
+        def run(tx: Transaction) -> frozenset[Problem]:
+            leader.require(tx, leader_epoch)
+            return record_missing(tx, group_id, checked)
+
+        await self._shared.store.write(run)

@@ -1,0 +1,86 @@
+"""The audit notices without being asked what servers lost, and what they hold that nobody knows."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from checked_cluster import CheckedCluster, open_checked
+
+from dstore.core.ids import ChunkId, GroupId
+from dstore.core.status import Health
+from dstore.master import leader
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CheckedCluster]:
+    checked = await open_checked(tmp_path, monkeypatch)
+    yield checked
+    await checked.harness.check_counters()
+    await checked.harness.store.close()
+
+
+async def audit(cluster: CheckedCluster) -> None:
+    """Let it look at every group once."""
+    for _ in cluster.harness.master.shared.allocator.groups.by_id:
+        await cluster.harness.master.audit.step()
+
+
+async def missing(cluster: CheckedCluster) -> list[tuple[object, ...]]:
+    return await cluster.harness.rows("SELECT group_id, sequence, server_id FROM missing_replicas")
+
+
+async def test_a_whole_cluster_stays_as_it_is(cluster: CheckedCluster) -> None:
+    await audit(cluster)
+    assert (await missing(cluster), cluster.collector.checks()) == ([], ())
+
+
+async def test_a_copy_that_was_lost_silently_is_recorded_once(cluster: CheckedCluster) -> None:
+    chunk_id = await cluster.first_chunk()
+    server = cluster.servers[cluster.holding([chunk_id])[0]]
+    server.chunks.discard(chunk_id)
+    for _ in range(2):
+        await audit(cluster)
+        assert await missing(cluster) == [(chunk_id.group_id, chunk_id.sequence, server.server_id)]
+
+
+async def test_unknown_chunks_are_counted_and_left_alone(cluster: CheckedCluster) -> None:
+    chunk_id = await cluster.first_chunk()
+    unknown = ChunkId(chunk_id.group_id, 7_000)
+    await cluster.sql("UPDATE counters SET value = 8000 WHERE name = 'chunk_sequence'")
+    holders = cluster.holding([chunk_id])
+    for number in holders[:2]:
+        cluster.servers[number].chunks.add(unknown)
+    await audit(cluster)
+    check = cluster.collector.checks()[0]
+    assert (check.code, check.severity, check.hint) == ("UNKNOWN_CHUNKS", Health.WARN, "dstore fsck")
+    assert check.message.startswith("2 chunks that no record names are on 2 chunkservers")
+    cluster.peers.silent = {holders[0]}
+    cluster.servers[holders[1]].chunks.discard(unknown)
+    await audit(cluster)
+    assert "1 chunk " in cluster.collector.checks()[0].message, "a server that does not answer may still have it"
+    cluster.peers.silent = set()
+    cluster.servers[holders[0]].chunks.discard(unknown)
+    await audit(cluster)
+    assert cluster.collector.checks() == ()
+
+
+async def test_a_server_that_does_not_answer_has_lost_nothing(cluster: CheckedCluster) -> None:
+    cluster.peers.silent = {1, 2}
+    await audit(cluster)
+    assert await missing(cluster) == []
+
+
+async def test_a_master_that_does_not_lead_looks_at_nothing(cluster: CheckedCluster) -> None:
+    asked: list[GroupId] = []
+    cluster.peers.before = lambda number, group_id: asked.append(group_id)
+    leadership = cluster.harness.master.shared.leadership
+    await cluster.sql("UPDATE leader SET holder = 'other', epoch = epoch + 1")
+    chunk_id = await cluster.first_chunk()
+    cluster.servers[cluster.holding([chunk_id])[0]].chunks.discard(chunk_id)
+    await audit(cluster)
+    assert asked
+    assert await missing(cluster) == [], "the lead was lost meanwhile"
+    leadership.see(await cluster.harness.store.read(leader.read), cluster.harness.clock.now_s)
+    asked.clear()
+    await audit(cluster)
+    assert asked == []
