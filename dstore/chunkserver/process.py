@@ -59,7 +59,7 @@ class _Process:
             address = await rpc.start()
             stack.push_async_callback(rpc.stop, STOP_GRACE_S)
             side_port = SidePort(
-                config.http_listen, metrics=chunkserver.metrics.render, readiness=lambda: _readiness(chunkserver)
+                config.http_listen, metrics=chunkserver.render_metrics, readiness=lambda: _readiness(chunkserver)
             )
             http_address = await side_port.start()
             stack.push_async_callback(side_port.stop)
@@ -115,7 +115,7 @@ async def _watch(rpc: RpcServer, chunkserver: Chunkserver) -> None:
         await rpc.set_ready(ready=is_ready)
         # A disk that cannot even tell its size shows in the readiness; the gauges keep their last values.
         with contextlib.suppress(DstoreError):
-            await chunkserver.refresh_metrics()
+            await chunkserver.chunks.refresh_metrics()
         await asyncio.sleep(HEARTBEAT_INTERVAL_S if is_ready else HEARTBEAT_INTERVAL_S / 4)
 
 

@@ -163,19 +163,15 @@ class Chunkserver:
         await self.chunks.close()
         await self._reader.close()
 
-    async def refresh_metrics(self) -> None:
-        """Measure what is a state and not an event.
-
-        Raises:
-            Unavailable: ``DISK_FAILED``.
-        """
+    def render_metrics(self) -> bytes:
+        """Return the text that Prometheus reads, with what the engines of upkeep did until now."""
         self.metrics.show_upkeep(
             copying=self.backfill.report(),
             scrub=self.scrub.report(),
             probe=self.watch.report(),
             trash_count=len(self.store.trash),
         )
-        await self.chunks.refresh_metrics()
+        return self.metrics.render()
 
     async def digest(self, group_id: GroupId) -> GroupDigest:
         """Return the tree of what is held of a group.
