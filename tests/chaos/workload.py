@@ -172,7 +172,7 @@ async def compare(client: dstore.AsyncClient, model: Mapping[str, bytes | None],
     async for _, directories, files in client.walk(root):
         found.update(dict.fromkeys((directory.path for directory in directories), None))
         for file in files:
-            found[file.path] = await client.get(file.path)
+            found[file.path] = await _get(client, file.path)
     expected = {path: content for path, content in model.items() if path != root and _is_below(path, root)}
     differences = [
         f"{path}: expected {_show(expected, path)}, found {_show(found, path)}"
@@ -180,6 +180,18 @@ async def compare(client: dstore.AsyncClient, model: Mapping[str, bytes | None],
         if path not in found or path not in expected or found[path] != expected[path]
     ]
     assert not differences, "the cluster differs from what was acknowledged:\n" + "\n".join(differences)
+
+
+async def _get(client: dstore.AsyncClient, path: str) -> bytes:
+    deadline = time.monotonic() + _RECOVERY_S
+    while True:
+        try:
+            return await client.get(path)
+        except _FAULTS:
+            # The connection to a server that was just started again comes back after gRPC's own pause.
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE_S)
 
 
 def _show(model: Mapping[str, bytes | None], path: str) -> str:
