@@ -29,9 +29,11 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
+from dstore.core.groups import Duty
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.interfaces import Admin, Namespace
 from dstore.core.limits import CLIENT_PATIENCE_S, FIRST_CONTACT_PATIENCE_S, UNRESOLVED_MUTATIONS_MAX
+from dstore.core.operations import BalanceState, DutyChange, PauseAction, ScrubState
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.core.status import ClusterStatus, FileDescription
 
@@ -341,3 +343,18 @@ class RetryingAdmin:
 
     async def leave_safe_mode(self) -> SafeModeStatus:
         return await self._retries.read(self._admin.leave_safe_mode)
+
+    async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
+        return await self._retries.read(
+            lambda: self._admin.set_node_duty(name, duty, duration_s=duration_s, dry_run=dry_run)
+        )
+
+    async def remove_node(self, name: str) -> None:
+        # Not repeated: the second answer would be that there is no such server.
+        await self._admin.remove_node(name)
+
+    async def balance_cluster(self, action: PauseAction) -> BalanceState:
+        return await self._retries.read(lambda: self._admin.balance_cluster(action))
+
+    async def set_scrub(self, action: PauseAction) -> ScrubState:
+        return await self._retries.read(lambda: self._admin.set_scrub(action))

@@ -28,8 +28,9 @@ from dstore.core.files import (
     WriteIntent,
     WrittenChunk,
 )
-from dstore.core.groups import ServerIdentity
+from dstore.core.groups import Duty, ServerIdentity
 from dstore.core.ids import ChunkId, FileId, GroupId, IntentId, RequestId, ServerId, Version
+from dstore.core.operations import BalanceState, DutyChange, PauseAction, ScrubState
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.core.status import ClusterStatus, FileDescription
 from dstore.core.upkeep import Heartbeat, Orders, Registration
@@ -107,6 +108,14 @@ class Admin(Protocol):
     async def get_safe_mode(self) -> SafeModeStatus: ...
 
     async def leave_safe_mode(self) -> SafeModeStatus: ...
+
+    async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange: ...
+
+    async def remove_node(self, name: str) -> None: ...
+
+    async def balance_cluster(self, action: PauseAction) -> BalanceState: ...
+
+    async def set_scrub(self, action: PauseAction) -> ScrubState: ...
 
 
 class ChunkWriter(Protocol):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dstore.core.files import ChunkRecord, FileInfo, Policy
-from dstore.core.groups import Capacity, Group, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Duty, Group, ServerLabels, ServerPhase
 from dstore.core.ids import ClusterId, ServerId
 
 
@@ -41,6 +41,11 @@ class ServerStatus:
         last_heartbeat_age_s: None when it has not been heard since the master started.
         group_count: groups that it is a member of; ``lead_count``: of those, the ones it is first in.
         missing_chunk_count: chunks that it should hold and does not.
+        filling_count: groups that it is being filled with.
+        corrupt_chunk_count: chunks on its disk that failed a check.
+        probe_latency_s: what a small write and fsync on its disk took.
+        scrub_position: share of the present pass that is done, from 0 to 1.
+        scrub_age_s: since the last full pass; None when there was none since its process started.
     """
 
     server_id: ServerId
@@ -56,6 +61,12 @@ class ServerStatus:
     lead_count: int
     missing_chunk_count: int
     version: str
+    duty: Duty = Duty.ACTIVE
+    filling_count: int = 0
+    corrupt_chunk_count: int = 0
+    probe_latency_s: float = 0.0
+    scrub_position: float = 0.0
+    scrub_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from dstore.core.errors import InvalidRequest
+from dstore.core.groups import Duty
 from dstore.core.ids import ChunkId, ServerId
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
+from dstore.core.operations import BalanceState, DutyChange, PauseAction, ScrubState
 from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription, HealthCheck
 from dstore.master import reading, status
 from dstore.master.facts import Facts
 from dstore.master.membership import ServerState
 from dstore.master.observing import observe
+from dstore.master.operations import Operations
 from dstore.master.reading import OpenedRows
 from dstore.master.repair_health import about_upkeep
 from dstore.master.shared import Shared
@@ -21,6 +24,7 @@ class AdminService:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        self._operations = Operations(shared)
 
     async def get_status(self) -> ClusterStatus:
         """Describe the cluster on one screen."""
@@ -50,6 +54,22 @@ class AdminService:
         progress = shared.progress.progress(facts, groups, states)
         leaderless_s = shared.leadership.quiet_s(now_s)
         return about_upkeep(shared.cluster.policy, facts, groups, states, progress, leaderless_s=leaderless_s)
+
+    async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
+        """Tell a server its duty."""
+        return await self._operations.set_node_duty(name, duty, duration_s=duration_s, dry_run=dry_run)
+
+    async def remove_node(self, name: str) -> None:
+        """Forget a server."""
+        await self._operations.remove_node(name)
+
+    async def balance_cluster(self, action: PauseAction) -> BalanceState:
+        """Tell what balancing does; pause or resume it."""
+        return await self._operations.balance_cluster(action)
+
+    async def set_scrub(self, action: PauseAction) -> ScrubState:
+        """Tell whether chunks are checked; pause or resume it."""
+        return await self._operations.set_scrub(action)
 
     async def describe_file(self, path: str, *, start_index: int, count: int) -> FileDescription:
         """Show where a file is."""

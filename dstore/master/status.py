@@ -96,7 +96,7 @@ def _stored_bytes(facts: Facts, groups: GroupMap) -> int:
 
 
 def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mapping[ServerId, int]) -> ServerStatus:
-    record = state.record
+    record, heartbeat = state.record, state.heartbeat
     group_ids = groups.of_server(record.server_id)
     return ServerStatus(
         server_id=record.server_id,
@@ -107,11 +107,17 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mappi
         phase=state.phase,
         last_heartbeat_age_s=state.age_s,
         capacity=state.capacity,
-        chunk_count=state.heartbeat.chunk_count if state.heartbeat is not None else 0,
+        chunk_count=heartbeat.chunk_count if heartbeat is not None else 0,
         group_count=len(group_ids),
         lead_count=sum(groups.by_id[group_id].members[0] == record.server_id for group_id in group_ids),
         missing_chunk_count=facts.missing_of_server.get(record.server_id, 0) + lacking.get(record.server_id, 0),
         version=record.version,
+        duty=record.duty,
+        filling_count=sum(record.server_id in groups.by_id[group_id].filling for group_id in group_ids),
+        corrupt_chunk_count=heartbeat.corrupt_chunk_count if heartbeat is not None else 0,
+        probe_latency_s=heartbeat.probe.latency_s if heartbeat is not None else 0.0,
+        scrub_position=heartbeat.scrub.position if heartbeat is not None else 0.0,
+        scrub_age_s=heartbeat.scrub.last_pass_age_s if heartbeat is not None else None,
     )
 
 

@@ -6,12 +6,15 @@ from typing import Any
 import grpc
 
 from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
+from dstore.core.groups import Duty
 from dstore.core.interfaces import Admin
+from dstore.core.operations import BalanceState, DutyChange, PauseAction, ScrubState
 from dstore.core.status import ClusterStatus, FileDescription
 from dstore.rpc import status
 from dstore.rpc.call import Caller, closed_error
-from dstore.rpc.convert import checking
+from dstore.rpc.convert import checking, duties
 from dstore.rpc.convert import status as convert
+from dstore.rpc.convert.groups import duration_from_proto, duration_to_proto
 from dstore.v1 import admin_service_pb2 as v1
 from dstore.v1 import admin_service_pb2_grpc
 
@@ -79,6 +82,23 @@ class AdminClient:
             lambda answer: checking.safe_mode_from_proto(answer.safe_mode),
         )
 
+    async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
+        request = v1.SetNodeDutyRequest(
+            name=name, duty=duties.duty_to_proto(duty), duration=duration_to_proto(duration_s), dry_run=dry_run
+        )
+        return await self._call(self._stub.SetNodeDuty, request, duties.duty_change_from_proto)
+
+    async def remove_node(self, name: str) -> None:
+        await self._call(self._stub.RemoveNode, v1.RemoveNodeRequest(name=name), lambda _: None)
+
+    async def balance_cluster(self, action: PauseAction) -> BalanceState:
+        request = v1.BalanceClusterRequest(action=duties.action_to_proto(action))
+        return await self._call(self._stub.BalanceCluster, request, duties.balance_from_proto)
+
+    async def set_scrub(self, action: PauseAction) -> ScrubState:
+        request = v1.SetScrubRequest(action=duties.action_to_proto(action))
+        return await self._call(self._stub.SetScrub, request, duties.scrub_from_proto)
+
 
 class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
     """Speaks AdminService on behalf of an ``Admin``."""
@@ -119,3 +139,22 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
 
     async def LeaveSafeMode(self, request: v1.LeaveSafeModeRequest, context: Any) -> v1.LeaveSafeModeResponse:
         return v1.LeaveSafeModeResponse(safe_mode=checking.safe_mode_to_proto(await self._admin.leave_safe_mode()))
+
+    async def SetNodeDuty(self, request: v1.SetNodeDutyRequest, context: Any) -> v1.SetNodeDutyResponse:
+        change = await self._admin.set_node_duty(
+            request.name,
+            duties.wanted_duty(request.duty),
+            duration_s=duration_from_proto(request.duration),
+            dry_run=request.dry_run,
+        )
+        return duties.duty_change_to_proto(change)
+
+    async def RemoveNode(self, request: v1.RemoveNodeRequest, context: Any) -> v1.RemoveNodeResponse:
+        await self._admin.remove_node(request.name)
+        return v1.RemoveNodeResponse()
+
+    async def BalanceCluster(self, request: v1.BalanceClusterRequest, context: Any) -> v1.BalanceClusterResponse:
+        return duties.balance_to_proto(await self._admin.balance_cluster(duties.action_from_proto(request.action)))
+
+    async def SetScrub(self, request: v1.SetScrubRequest, context: Any) -> v1.SetScrubResponse:
+        return duties.scrub_to_proto(await self._admin.set_scrub(duties.action_from_proto(request.action)))

@@ -16,6 +16,19 @@ class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HEALTH_WARN: _ClassVar[Health]
     HEALTH_ERR: _ClassVar[Health]
 
+class NodeDuty(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_DUTY_UNSPECIFIED: _ClassVar[NodeDuty]
+    NODE_DUTY_ACTIVE: _ClassVar[NodeDuty]
+    NODE_DUTY_DRAINING: _ClassVar[NodeDuty]
+    NODE_DUTY_MAINTENANCE: _ClassVar[NodeDuty]
+
+class PauseAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PAUSE_ACTION_UNSPECIFIED: _ClassVar[PauseAction]
+    PAUSE_ACTION_PAUSE: _ClassVar[PauseAction]
+    PAUSE_ACTION_RESUME: _ClassVar[PauseAction]
+
 class Severity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SEVERITY_UNSPECIFIED: _ClassVar[Severity]
@@ -34,6 +47,13 @@ HEALTH_UNSPECIFIED: Health
 HEALTH_OK: Health
 HEALTH_WARN: Health
 HEALTH_ERR: Health
+NODE_DUTY_UNSPECIFIED: NodeDuty
+NODE_DUTY_ACTIVE: NodeDuty
+NODE_DUTY_DRAINING: NodeDuty
+NODE_DUTY_MAINTENANCE: NodeDuty
+PAUSE_ACTION_UNSPECIFIED: PauseAction
+PAUSE_ACTION_PAUSE: PauseAction
+PAUSE_ACTION_RESUME: PauseAction
 SEVERITY_UNSPECIFIED: Severity
 SEVERITY_INFO: Severity
 SEVERITY_WARN: Severity
@@ -43,6 +63,98 @@ COLLECTION_STATE_RUNNING: CollectionState
 COLLECTION_STATE_POSTPONED: CollectionState
 COLLECTION_STATE_STOPPED: CollectionState
 COLLECTION_STATE_SAFE_MODE: CollectionState
+
+class SetNodeDutyRequest(_message.Message):
+    __slots__ = ("name", "duty", "duration", "dry_run")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DUTY_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    duty: NodeDuty
+    duration: _duration_pb2.Duration
+    dry_run: bool
+    def __init__(self, name: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., dry_run: bool = ...) -> None: ...
+
+class SetNodeDutyResponse(_message.Message):
+    __slots__ = ("name", "duty", "applied", "moves", "move_count", "copied", "copied_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DUTY_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    MOVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FIELD_NUMBER: _ClassVar[int]
+    COPIED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    duty: NodeDuty
+    applied: bool
+    moves: _containers.RepeatedCompositeFieldContainer[MemberMove]
+    move_count: int
+    copied: str
+    copied_bytes: int
+    def __init__(self, name: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., applied: bool = ..., moves: _Optional[_Iterable[_Union[MemberMove, _Mapping]]] = ..., move_count: _Optional[int] = ..., copied: _Optional[str] = ..., copied_bytes: _Optional[int] = ...) -> None: ...
+
+class MemberMove(_message.Message):
+    __slots__ = ("group_id", "source", "target", "bytes")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    group_id: int
+    source: str
+    target: str
+    bytes: int
+    def __init__(self, group_id: _Optional[int] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class RemoveNodeRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveNodeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BalanceClusterRequest(_message.Message):
+    __slots__ = ("action",)
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    action: PauseAction
+    def __init__(self, action: _Optional[_Union[PauseAction, str]] = ...) -> None: ...
+
+class BalanceClusterResponse(_message.Message):
+    __slots__ = ("paused", "moves", "move_count", "copied", "copied_bytes", "spread_before", "spread_after", "refusal")
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    MOVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FIELD_NUMBER: _ClassVar[int]
+    COPIED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_AFTER_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    paused: bool
+    moves: _containers.RepeatedCompositeFieldContainer[MemberMove]
+    move_count: int
+    copied: str
+    copied_bytes: int
+    spread_before: float
+    spread_after: float
+    refusal: str
+    def __init__(self, paused: bool = ..., moves: _Optional[_Iterable[_Union[MemberMove, _Mapping]]] = ..., move_count: _Optional[int] = ..., copied: _Optional[str] = ..., copied_bytes: _Optional[int] = ..., spread_before: _Optional[float] = ..., spread_after: _Optional[float] = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class SetScrubRequest(_message.Message):
+    __slots__ = ("action",)
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    action: PauseAction
+    def __init__(self, action: _Optional[_Union[PauseAction, str]] = ...) -> None: ...
+
+class SetScrubResponse(_message.Message):
+    __slots__ = ("paused", "period")
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    paused: bool
+    period: _duration_pb2.Duration
+    def __init__(self, paused: bool = ..., period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetClusterStatusRequest(_message.Message):
     __slots__ = ()
@@ -119,7 +231,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version")
+    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version", "duty", "filling_groups", "corrupt_chunks", "probe_latency", "scrub_position", "scrub_age")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +249,12 @@ class Node(_message.Message):
     HTTP_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    DUTY_FIELD_NUMBER: _ClassVar[int]
+    FILLING_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CORRUPT_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    PROBE_LATENCY_FIELD_NUMBER: _ClassVar[int]
+    SCRUB_POSITION_FIELD_NUMBER: _ClassVar[int]
+    SCRUB_AGE_FIELD_NUMBER: _ClassVar[int]
     name: str
     phase: _types_pb2.ServerPhase
     address: str
@@ -154,7 +272,13 @@ class Node(_message.Message):
     http_address: str
     server_id: str
     version: str
-    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    duty: NodeDuty
+    filling_groups: int
+    corrupt_chunks: int
+    probe_latency: _duration_pb2.Duration
+    scrub_position: float
+    scrub_age: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., filling_groups: _Optional[int] = ..., corrupt_chunks: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scrub_position: _Optional[float] = ..., scrub_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class DescribeFileRequest(_message.Message):
     __slots__ = ("path", "start_index", "page_size")

@@ -76,6 +76,26 @@ class AdminServiceStub(object):
                 request_serializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.SerializeToString,
                 response_deserializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.FromString,
                 _registered_method=True)
+        self.SetNodeDuty = channel.unary_unary(
+                '/dstore.v1.AdminService/SetNodeDuty',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyResponse.FromString,
+                _registered_method=True)
+        self.RemoveNode = channel.unary_unary(
+                '/dstore.v1.AdminService/RemoveNode',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.RemoveNodeRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.RemoveNodeResponse.FromString,
+                _registered_method=True)
+        self.BalanceCluster = channel.unary_unary(
+                '/dstore.v1.AdminService/BalanceCluster',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.BalanceClusterRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.BalanceClusterResponse.FromString,
+                _registered_method=True)
+        self.SetScrub = channel.unary_unary(
+                '/dstore.v1.AdminService/SetScrub',
+                request_serializer=dstore_dot_v1_dot_admin__service__pb2.SetScrubRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_admin__service__pb2.SetScrubResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -149,6 +169,47 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetNodeDuty(self, request, context):
+        """Tells a chunkserver its duty. A dry run only says what it comes to. Repeating is fine.
+
+        Errors:
+        * NOT_FOUND / NODE_UNKNOWN: there is no chunkserver of that name.
+        * FAILED_PRECONDITION / DRAIN_REFUSED: the other chunkservers cannot take over what it holds, or it holds the only
+        good copy of something.
+        * INVALID_ARGUMENT / DURATION_INVALID: a maintenance that does not end, or lasts for more than a week.
+        * INVALID_ARGUMENT / DUTY_INVALID: no duty was given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNode(self, request, context):
+        """Forgets a chunkserver that keeps nothing any more and does not run; its disk cannot join again.
+
+        Errors:
+        * NOT_FOUND / NODE_UNKNOWN: there is no chunkserver of that name.
+        * FAILED_PRECONDITION / NODE_IN_USE: it has not been drained, or the drain is not over.
+        * FAILED_PRECONDITION / NODE_RUNNING: its heartbeats arrive; stop it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BalanceCluster(self, request, context):
+        """Shows how evenly disks are filled and what is to be moved; pauses or resumes the moves, which begin by themselves
+        when nothing has to be repaired.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetScrub(self, request, context):
+        """Shows whether chunkservers check what they hold; pauses or resumes it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +252,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.LeaveSafeMode,
                     request_deserializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.FromString,
                     response_serializer=dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.SerializeToString,
+            ),
+            'SetNodeDuty': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNodeDuty,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyResponse.SerializeToString,
+            ),
+            'RemoveNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNode,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.RemoveNodeRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.RemoveNodeResponse.SerializeToString,
+            ),
+            'BalanceCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.BalanceCluster,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.BalanceClusterRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.BalanceClusterResponse.SerializeToString,
+            ),
+            'SetScrub': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetScrub,
+                    request_deserializer=dstore_dot_v1_dot_admin__service__pb2.SetScrubRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_admin__service__pb2.SetScrubResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -411,6 +492,114 @@ class AdminService(object):
             '/dstore.v1.AdminService/LeaveSafeMode',
             dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeRequest.SerializeToString,
             dstore_dot_v1_dot_admin__service__pb2.LeaveSafeModeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNodeDuty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/SetNodeDuty',
+            dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.SetNodeDutyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/RemoveNode',
+            dstore_dot_v1_dot_admin__service__pb2.RemoveNodeRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.RemoveNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BalanceCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/BalanceCluster',
+            dstore_dot_v1_dot_admin__service__pb2.BalanceClusterRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.BalanceClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetScrub(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.AdminService/SetScrub',
+            dstore_dot_v1_dot_admin__service__pb2.SetScrubRequest.SerializeToString,
+            dstore_dot_v1_dot_admin__service__pb2.SetScrubResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,6 +15,7 @@ from dstore.core.status import (
     ServerStatus,
 )
 from dstore.core.text import printable
+from dstore.rpc.convert.duties import duty_from_proto, duty_to_proto
 from dstore.rpc.convert.files import (
     chunk_id_from_proto,
     chunk_id_to_proto,
@@ -132,6 +133,12 @@ def node_to_proto(server: ServerStatus) -> v1.Node:
         http_address=server.http_address,
         server_id=server.server_id,
         version=server.version,
+        duty=duty_to_proto(server.duty),
+        filling_groups=server.filling_count,
+        corrupt_chunks=server.corrupt_chunk_count,
+        probe_latency=duration_to_proto(server.probe_latency_s),
+        scrub_position=server.scrub_position,
+        scrub_age=None if server.scrub_age_s is None else duration_to_proto(server.scrub_age_s),
     )
 
 
@@ -152,6 +159,12 @@ def node_from_proto(node: v1.Node) -> ServerStatus:
         lead_count=node.groups_led,
         missing_chunk_count=node.missing_chunks,
         version=node.version,
+        duty=duty_from_proto(node.duty),
+        filling_count=node.filling_groups,
+        corrupt_chunk_count=node.corrupt_chunks,
+        probe_latency_s=duration_from_proto(node.probe_latency),
+        scrub_position=node.scrub_position,
+        scrub_age_s=duration_from_proto(node.scrub_age) if node.HasField("scrub_age") else None,
     )
 
 
