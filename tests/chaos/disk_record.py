@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from injection import require
+from injection import Injection, require
 
 _FUNCTIONS = (
     "openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,"
@@ -59,12 +59,20 @@ class DiskCall:
     failed: bool = False
 
 
-def recording_command(record: Path, *, preload: str = "") -> list[str]:
-    """Return the strace command line that goes before the one of a process; ``preload`` is a library for that one."""
+def recording_command(record: Path, *, preload: str = "", failing: Injection | None = None) -> list[str]:
+    """Return the strace command line that goes before the one of a process.
+
+    Args:
+        preload: a library for the process.
+        failing: a call that fails with EIO.
+    """
     options = ["--follow-forks", "--seccomp-bpf", "--decode-fds=path", "--quiet=all", f"--string-limit={1 << 24}"]
     options += ["--absolute-timestamps=format:unix,precision:us", "--syscall-times=us", f"--trace={_FUNCTIONS}"]
-    environment = [f"--env=LD_PRELOAD={preload}"] if preload else []
-    return [require("strace"), *options, *environment, f"--output={record}"]
+    if preload:
+        options.append(f"--env=LD_PRELOAD={preload}")
+    if failing is not None:
+        options.append(failing.option)
+    return [require("strace"), *options, f"--output={record}"]
 
 
 def read_record(record: Path, directory: Path) -> list[DiskCall]:

@@ -31,17 +31,18 @@ class Injection:
         """The arguments for ``launch.py``."""
         return self.function, self.role
 
+    @property
+    def option(self) -> str:
+        """The option of strace that does it."""
+        what = "signal=SIGKILL" if self.fault == "kill" else f"error={self.fault}"
+        return f"--inject={self.function}:{what}:when={COUNT_FROM + self.number}"
+
     def command(self, record: Path) -> list[str]:
         """Return the strace command line that goes before the process's own."""
-        what = "signal=SIGKILL" if self.fault == "kill" else f"error={self.fault}"
         trace = "fsync,fdatasync,rename,unlink" if self.fault == "EIO" else self.function
         if self.function not in trace.split(","):
             trace += f",{self.function}"
-        return [
-            *strace(record),
-            f"--trace={trace}",
-            f"--inject={self.function}:{what}:when={COUNT_FROM + self.number}",
-        ]
+        return [*strace(record), f"--trace={trace}", self.option]
 
 
 def strace(record: Path) -> list[str]:

@@ -5,6 +5,7 @@ At each moment of the record, the disk of a server is built as POSIX allows it t
 """
 
 import asyncio
+import contextlib
 import random
 import shutil
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from chunk_files import check_chunk_file, chunk_files
 from crash_states import NOTHING_KEPT, CrashModel, losses
 from disk_record import DiskCall, read_record, recording_command
+from injection import Injection
 from server_processes import ClusterShape, ServerCluster, fast_directory
 from workload import Model, Step, compare, run_steps, scripted_steps
 
@@ -86,37 +88,73 @@ class Recording:
             yield now_s, model
 
 
-async def record_workload(home: Path, *, preload: str = "") -> Recording:
-    """Run the workload on a new cluster under strace; the servers are restarted in its middle, one way or the other."""
+class _Recorder:
+    """Starts servers under strace, again and again; each run has a record of its own."""
+
+    def __init__(self, cluster: ServerCluster, preload: str) -> None:
+        self._cluster = cluster
+        self._preload = preload
+        self._records: dict[str, list[Path]] = {name: [] for name in cluster.servers}
+
+    def start(self, name: str, failing: Injection | None = None) -> None:
+        """Start a server; ``failing`` is a call of it that fails."""
+        record = self._cluster.home / f"{name}-{len(self._records[name])}.strace"
+        self._records[name].append(record)
+        command = recording_command(record, preload=self._preload, failing=failing)
+        self._cluster.servers[name].start(command, failing.launch if failing else ("-", "-"))
+
+    async def keep_running(self, name: str) -> None:
+        """Start a server again whenever it has ended by itself."""
+        while True:
+            if not self._cluster.servers[name].is_running:
+                self.start(name)
+            await asyncio.sleep(0.01)
+
+    def read(self) -> dict[str, list[DiskCall]]:
+        """Return what all runs of each server did."""
+        return {
+            name: [call for record in records for call in read_record(record, self._cluster.data / name)]
+            for name, records in self._records.items()
+        }
+
+
+async def record_workload(home: Path, *, preload: str = "", failing: Injection | None = None) -> Recording:
+    """Run the workload on a new cluster under strace; the servers are restarted in its middle, one way or the other.
+
+    Args:
+        preload: a library for all servers.
+        failing: a call of the master that fails; a master that ends for it is started again.
+    """
     recording = Recording(home, ClusterShape())
     cluster = ServerCluster(home, recording.shape)
-    records: dict[str, list[Path]] = {name: [] for name in cluster.servers}
+    recorder = _Recorder(cluster, preload)
     steps = scripted_steps(ROOT, recording.shape.chunk_size_bytes)
     model: Model = {}
     try:
         for part in (steps[: len(steps) // 2], steps[len(steps) // 2 :]):
-            for name, server in cluster.servers.items():
-                records[name].append(home / f"{name}-{len(records[name])}.strace")
-                server.start(recording_command(records[name][-1], preload=preload))
+            for name in cluster.servers:
+                recorder.start(name, failing if name == "master" else None)
             for server in cluster.servers.values():
                 assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
+            keeping = asyncio.create_task(recorder.keep_running("master"))
             async with cluster.client() as client:
                 await cluster.wait_all_up(client)
                 await _perform(client, part, model, recording)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            failing = None
             for server in cluster.servers.values():
                 # A server that stops in good order tidies up, which must not lose anything either.
                 await (server.kill() if server.name == "cs-1" else server.stop())
     finally:
         await cluster.kill()
-    for name, paths in records.items():
-        directory = cluster.data / name
-        recording.calls[name] = [call for path in paths for call in read_record(path, directory)]
+    recording.calls = recorder.read()
     return recording
 
 
 async def _perform(client: dstore.AsyncClient, steps: Sequence[Step], model: Model, recording: Recording) -> None:
     async def recover(error: DstoreError) -> None:
-        raise AssertionError(f"nothing is broken, but a call failed: {error!r}")
+        raise AssertionError(f"the master comes back within the client's patience, but a call failed: {error!r}")
 
     for step in steps:
         await run_steps(client, [step], model, watcher=client, recover=recover)
@@ -240,35 +278,39 @@ def _moment(recording: Recording, now_s: float) -> str:
     return f"power lost after {count} acknowledged steps, at {now_s:.6f}"
 
 
+#: One run for each: a plain one, ones in which a sync of the master fails, and one without any sync.
+_FAILING = tuple(Injection("fdatasync", "pool", number, "EIO") for number in (3, 6, 9, 12, 15))
+
+
 async def _main() -> int:
     """Lose power at every moment of every server, and of all together after every acknowledgement."""
-    for preload in ("", EAT_MY_DATA):
-        home = Path(tempfile.mkdtemp(prefix="dstore-power-loss-", dir=fast_directory()))
-        recording = await record_workload(home, preload=preload)
-        try:
-            if preload:
-                await _require_losses(recording)
-            else:
-                await _try_all(recording)
-        finally:
-            shutil.rmtree(home)
+    for failing in (None, *_FAILING):
+        async with _recorded(failing=failing) as recording:
+            await _try_all(recording, recording.shape.names if failing is None else ["master"], failing)
+    async with _recorded(preload=EAT_MY_DATA) as recording:
+        await _require_losses(recording)
     return 0
 
 
-async def _try_all(recording: Recording) -> None:
-    for server in recording.shape.names:
+@contextlib.asynccontextmanager
+async def _recorded(*, preload: str = "", failing: Injection | None = None) -> AsyncIterator[Recording]:
+    home = Path(tempfile.mkdtemp(prefix="dstore-power-loss-", dir=fast_directory()))
+    yield await record_workload(home, preload=preload, failing=failing)
+    shutil.rmtree(home)
+
+
+async def _try_all(recording: Recording, servers: Sequence[str], failing: Injection | None) -> None:
+    what = "" if failing is None else f", {failing}"
+    for server in servers:
         started = time.monotonic()
+        moments = len(recording.moments(server))
         count = await check_all_losses(recording, server, seed=1)
-        print(
-            f"power loss of {server}: {len(recording.moments(server))} moments, {count} disks, nothing acknowledged "
-            f"is lost; {time.monotonic() - started:.0f} s",
-            flush=True,
-        )
+        seconds = time.monotonic() - started
+        print(f"{server}{what}: {moments} moments, {count} disks, nothing is lost; {seconds:.0f} s", flush=True)
     for acknowledgement in recording.acknowledgements:
         await check_cluster_after_loss(recording, acknowledgement)
-    print(
-        f"power loss of all servers: after each of {len(recording.acknowledgements)} steps, nothing is lost", flush=True
-    )
+    count = len(recording.acknowledgements)
+    print(f"all servers{what}: after each of {count} steps, nothing is lost", flush=True)
 
 
 async def _require_losses(recording: Recording) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from injection import Injection
 from power_loss import EAT_MY_DATA, Recording, check_all_losses, check_cluster_after_loss, record_workload
 
 #: Recording starts servers under strace, and other tests run beside.
@@ -34,3 +35,11 @@ async def test_the_same_fails_when_nothing_is_synced(tmp_path: Path) -> None:
             await check_all_losses(recording, server, seed=1, every=40)
     with pytest.raises(AssertionError, match="differs from what was acknowledged"):
         await check_cluster_after_loss(recording, recording.acknowledgements[-1])
+
+
+async def test_a_sync_of_the_master_that_failed_leaves_nothing_that_a_power_loss_can_take(tmp_path: Path) -> None:
+    """What was committed before it, and after the restart that it causes, stands on syncs that succeeded."""
+    failing = Injection("fdatasync", "pool", 9, "EIO")
+    recording = await record_workload(tmp_path, failing=failing)
+    assert any(call.function == "sync" and call.failed for call in recording.calls["master"])
+    assert await check_all_losses(recording, "master", seed=1, every=100) > 100
