@@ -69,28 +69,26 @@ class Comparison:
         self.pending_chunks = 0
 
     async def run(self, assignment: Assignment, source: Source, priority: Priority) -> None:
-        """Return once a comparison found nothing that the source holds and this server lacks.
+        """Return once this server holds what the source held when it was asked.
+
+        That is all that is needed: the source has adopted the epoch, so that everything which comes to it later was
+        written under this epoch, and thus to this server as well, or is known to be missing here.
 
         Raises:
             NotReady: ``SOURCE_BEHIND``: the source has not heard of the group's epoch yet.
             DstoreError: the source failed, or the own disk.
         """
         group_id, peer = assignment.group_id, self._parts.peers.chunks(source.address)
-        while True:
-            theirs = await _in_time(peer.get_group_digest(group_id), source)
-            _require_epoch(theirs, assignment)
-            found = difference(await self._parts.own.digest(group_id), theirs)
-            self.pending_chunks = found.more_chunks
-            copied = 0
-            for bucket in found.listings:
-                async for listed in _pages(peer, source, group_id, bucket):
-                    wanted = lacking(listed, lambda each: self._is_wanted(ChunkId(group_id, each)))
-                    self.pending_chunks = max(self.pending_chunks, len(wanted))
-                    copied += len(wanted)
-                    await self._copy(wanted, assignment, source, priority)
-            if not copied:
-                self.pending_chunks = 0
-                return
+        theirs = await _in_time(peer.get_group_digest(group_id), source)
+        _require_epoch(theirs, assignment)
+        found = difference(await self._parts.own.digest(group_id), theirs)
+        self.pending_chunks = found.more_chunks
+        for bucket in found.listings:
+            async for listed in _pages(peer, source, group_id, bucket):
+                wanted = lacking(listed, lambda each: self._is_wanted(ChunkId(group_id, each)))
+                self.pending_chunks = max(self.pending_chunks, len(wanted))
+                await self._copy(wanted, assignment, source, priority)
+        self.pending_chunks = 0
 
     async def _copy(
         self, chunks: Iterable[HeldChunk], assignment: Assignment, source: Source, priority: Priority

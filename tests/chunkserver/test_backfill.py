@@ -1,7 +1,7 @@
 """Members of a group copy from each other what they lack, whatever goes wrong meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from small_cluster import content
@@ -159,6 +159,36 @@ def test_a_source_that_is_overrun_gets_a_rest() -> None:
             assert "Too many" in cluster.master.last("b").copying.failure
             busy.reads_until_failure = 10_000
             await cluster.until(lambda: cluster.is_filled("b"))
+
+    virtually(main())
+
+
+@dataclass
+class GrowingSource(UnwillingSource):
+    """``Chunks`` that get one more with every question about the group."""
+
+    grow: Callable[[], Awaitable[None]] | None = None
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        assert self.grow is not None
+        await self.grow()
+        return await self.inner.get_group_digest(group_id)
+
+
+def test_filling_comes_to_its_end_while_others_write() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            source = cluster.nodes["a"]
+
+            async def grow() -> None:
+                await source.store(len(source.held()) + 1, data_of(len(source.held()) + 1))
+
+            cluster.network.servers["a"] = GrowingSource(
+                cluster.network.servers["a"], 10_000, Unavailable("never"), grow=grow
+            )
+            cluster.assign({"a": WHOLE, "b": FILLING}, epoch=1)
+            await cluster.until(lambda: cluster.is_filled("b"), within_s=10)
+            assert cluster.nodes["b"].held() == [1]
 
     virtually(main())
 
