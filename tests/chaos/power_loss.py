@@ -138,7 +138,7 @@ async def record_workload(home: Path, *, preload: str = "", failing: Injection |
                 assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
             keeping = asyncio.create_task(recorder.keep_running("master"))
             async with cluster.client() as client:
-                await cluster.wait_all_up(client)
+                await cluster.wait_well(client)
                 await _perform(client, part, model, recording)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)

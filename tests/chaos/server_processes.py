@@ -18,8 +18,7 @@ from pathlib import Path
 
 import dstore
 from dstore.core.errors import DstoreError
-from dstore.core.groups import ServerPhase
-from dstore.core.status import ClusterStatus
+from dstore.core.status import ClusterStatus, Health
 from dstore.crypto.keyring import create_keyring
 from dstore.system.environment import SystemRandom
 
@@ -196,10 +195,10 @@ class ServerCluster:
         for server in self.servers.values():
             assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
         async with self.client() as client:
-            await self.wait_all_up(client)
+            await self.wait_well(client)
 
-    async def wait_all_up(self, client: dstore.AsyncClient) -> ClusterStatus:
-        """Wait until every chunkserver has joined in its present run, and the master counts it as up."""
+    async def wait_well(self, client: dstore.AsyncClient) -> ClusterStatus:
+        """Wait until every chunkserver has joined in its present run, and the master has nothing to complain of."""
         deadline = time.monotonic() + START_TIMEOUT_S
         for server in self.servers.values():
             while server is not self.master and not await server.has_joined():
@@ -208,13 +207,12 @@ class ServerCluster:
         while True:
             try:
                 status = await client.status()
-                phases = [server.phase for server in status.servers]
-                if phases == [ServerPhase.UP] * self.shape.chunkservers:
+                if status.health is Health.OK and status.servers_up == self.shape.chunkservers:
                     return status
-                found = str(phases)
+                found = "; ".join(check.message for check in status.checks) or status.summary
             except DstoreError as error:
                 found = repr(error)
-            assert time.monotonic() < deadline, f"servers are not up: {found}"
+            assert time.monotonic() < deadline, f"not well within {START_TIMEOUT_S} s: {found}"
             await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
