@@ -62,6 +62,8 @@ def up(
     port: int | None,
     chunk_size: str | None,
     retention: str | None = None,
+    out_after: str | None = None,
+    trash_delay: str | None = None,
 ) -> int:
     """Start what is missing of a cluster on this machine, and make the profile that later commands use."""
     check_server_extra()
@@ -74,7 +76,9 @@ def up(
         chunkservers=chunkservers,
         port=port,
         chunk_size_bytes=None if chunk_size is None else parse_size(chunk_size),
-        retention_s=None if retention is None else ceil(parse_duration(retention)),
+        retention_s=_whole_seconds(retention),
+        out_after_s=_whole_seconds(out_after),
+        trash_delay_s=_whole_seconds(trash_delay),
     )
     known = _known_profile(profile)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -89,6 +93,10 @@ def up(
     _say_end(output, result)
     output.json(result)
     return ExitCode.OK
+
+
+def _whole_seconds(duration: str | None) -> int | None:
+    return None if duration is None else ceil(parse_duration(duration))
 
 
 def check_server_extra() -> None:

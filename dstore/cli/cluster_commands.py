@@ -13,6 +13,7 @@ from dstore.cli.arguments import (
     add_profile_option,
     target_of,
 )
+from dstore.cli.operator_commands import add_duty_commands
 
 
 def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -36,6 +37,16 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
     parser.add_argument(
         "--retention", metavar="DURATION", help="how long what was removed can be restored; 24h for a new cluster"
     )
+    parser.add_argument(
+        "--out-after",
+        metavar="DURATION",
+        help="a chunkserver that is down for this long is replaced; 10min for a new cluster",
+    )
+    parser.add_argument(
+        "--trash-delay",
+        metavar="DURATION",
+        help="how long chunkservers keep what is deleted; 1h for a new cluster",
+    )
     add_directory_option(parser)
     add_profile_option(parser)
     add_key_option(parser)
@@ -56,8 +67,8 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
 
 
 def add_node_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add node list, node kill and node start."""
-    group = add_group(commands, "node", "list servers; kill and start those on this machine")
+    """Add node list, kill and start, and what operators tell chunkservers."""
+    group = add_group(commands, "node", "list, drain and remove servers; kill and start those on this machine")
     parser = add_command(group, "list", _list_nodes, "list the servers as the master sees them")
     add_cluster_options(parser)
     add_directory_option(parser)
@@ -69,6 +80,7 @@ def add_node_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         parser.add_argument("name", metavar="NAME", help="cs-1, cs-2 … or master")
         add_directory_option(parser)
         add_profile_option(parser)
+    add_duty_commands(group)
 
 
 def add_key_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -99,6 +111,8 @@ def _up(given: argparse.Namespace) -> int:
         port=given.port,
         chunk_size=given.chunk_size,
         retention=given.retention,
+        out_after=given.out_after,
+        trash_delay=given.trash_delay,
     )
 
 

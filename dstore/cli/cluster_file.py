@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dstore.core.errors import Corrupt
-from dstore.core.limits import RETENTION_DEFAULT_S
+from dstore.core.limits import RETENTION_DEFAULT_S, SERVER_OUT_AFTER_DEFAULT_S, TRASH_DELAY_DEFAULT_S
 
 FILE_NAME = "cluster.json"
 FORMAT = 1
@@ -43,6 +43,8 @@ class LocalCluster:
         port: the number from which all ports follow.
         profile: whose key and endpoint belong to this cluster.
         processes: the master first, then the chunkservers in order.
+        out_after_s, trash_delay_s: how the master looks after the cluster; may differ from start to start.
+        removed: names of chunkservers that were removed for good; no other one gets such a name.
     """
 
     endpoint: str
@@ -53,6 +55,9 @@ class LocalCluster:
     chunk_size_bytes: int
     processes: tuple[LocalProcess, ...]
     retention_s: int = RETENTION_DEFAULT_S
+    out_after_s: int = int(SERVER_OUT_AFTER_DEFAULT_S)
+    trash_delay_s: int = int(TRASH_DELAY_DEFAULT_S)
+    removed: tuple[str, ...] = ()
 
     @property
     def master(self) -> LocalProcess:
@@ -85,14 +90,18 @@ def decode(text: str, *, path: str) -> LocalCluster:
         if value.pop("format") != FORMAT:
             raise ValueError("another format")
         processes = tuple(_checked(LocalProcess(**process)) for process in value.pop("processes"))
-        cluster = LocalCluster(processes=processes, **value)
+        removed = tuple(value.pop("removed", ()))
+        cluster = LocalCluster(processes=processes, removed=removed, **value)
         if [process.role for process in processes] != ["master"] + ["chunkserver"] * (len(processes) - 1):
             raise ValueError("the processes are not a master and chunkservers")
         if not isinstance(cluster.endpoint, str) or not isinstance(cluster.profile, str):
             raise TypeError("endpoint and profile are text")
+        if not all(isinstance(name, str) for name in removed):
+            raise TypeError("names of removed servers are text")
         _check_numbers(
             cluster.port, cluster.replicas, cluster.min_replicas, cluster.chunk_size_bytes, cluster.retention_s
         )
+        _check_numbers(cluster.out_after_s, cluster.trash_delay_s)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Corrupt(
             f"{path} does not describe a cluster ({error}). Restore the file; the data beside it is untouched.",

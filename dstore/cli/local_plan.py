@@ -31,6 +31,8 @@ class UpRequest:
     port: int | None = None
     chunk_size_bytes: int | None = None
     retention_s: int | None = None
+    out_after_s: int | None = None
+    trash_delay_s: int | None = None
 
 
 def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Collection[str]) -> LocalCluster:
@@ -53,6 +55,10 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
         )
     if existing is None:
         return _new_cluster(request)
+    return _changed_cluster(request, existing, running)
+
+
+def _changed_cluster(request: UpRequest, existing: LocalCluster, running: Collection[str]) -> LocalCluster:
     if existing.profile != request.profile:
         raise AlreadyExists(
             f"The cluster in {request.directory} belongs to the profile {existing.profile!r}. Start it with "
@@ -81,7 +87,28 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
         raise _running(request, f"its master listens on port {existing.port}, not on {port}")
     if "master" in running and chunk_size_bytes != existing.chunk_size_bytes:
         raise _running(request, f"its chunks have {existing.chunk_size_bytes} bytes, not {chunk_size_bytes}")
-    return _place(replace(existing, chunk_size_bytes=chunk_size_bytes), request.directory, port, number)
+    changed = _with_upkeep(replace(existing, chunk_size_bytes=chunk_size_bytes), request)
+    if "master" in running and changed != existing:
+        raise _running(
+            request,
+            f"its master puts servers out after {existing.out_after_s} s and keeps trash for {existing.trash_delay_s} "
+            "s, which change only when it starts",
+        )
+    return _place(changed, request.directory, port, number)
+
+
+def _with_upkeep(cluster: LocalCluster, request: UpRequest) -> LocalCluster:
+    return replace(
+        cluster,
+        out_after_s=cluster.out_after_s if request.out_after_s is None else request.out_after_s,
+        trash_delay_s=cluster.trash_delay_s if request.trash_delay_s is None else request.trash_delay_s,
+    )
+
+
+def without(cluster: LocalCluster, name: str) -> LocalCluster:
+    """Return the cluster without one chunkserver, whose name no other one gets."""
+    processes = tuple(process for process in cluster.processes if process.name != name)
+    return replace(cluster, processes=processes, removed=(*cluster.removed, name))
 
 
 def find_process(cluster: LocalCluster, name: str) -> LocalProcess:
@@ -139,12 +166,16 @@ def _new_cluster(request: UpRequest) -> LocalCluster:
         processes=(),
         retention_s=RETENTION_DEFAULT_S if request.retention_s is None else request.retention_s,
     )
+    cluster = _with_upkeep(cluster, request)
     return _place(cluster, request.directory, PORT_DEFAULT if request.port is None else request.port, number)
 
 
 def _place(cluster: LocalCluster, directory: Path, port: int, number: int) -> LocalCluster:
-    """Give every server its ports and its directory; pids of servers that are known stay."""
+    """Give every server its ports and its directory; servers that are known stay, and further ones come behind."""
     pids = {process.name: process.pid for process in cluster.processes}
+    # Whoever was removed leaves a gap in the numbers.
+    gaps = set(cluster.removed)
+    slots = plan_ports(port, number + len(gaps))
     processes = tuple(
         LocalProcess(
             name=ports.name,
@@ -154,7 +185,8 @@ def _place(cluster: LocalCluster, directory: Path, port: int, number: int) -> Lo
             http_port=ports.http_port,
             directory=str(directory / ports.name),
         )
-        for ports in plan_ports(port, number)
+        for ports in slots
+        if ports.name not in gaps
     )
     return replace(cluster, endpoint=f"127.0.0.1:{port}", port=port, processes=processes)
 

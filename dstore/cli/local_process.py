@@ -74,6 +74,7 @@ def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
     if process.role == "master":
         arguments += ["--replicas", str(cluster.replicas), "--min-replicas", str(cluster.min_replicas)]
         arguments += ["--chunk-size", str(cluster.chunk_size_bytes), "--retention", f"{cluster.retention_s}s"]
+        arguments += ["--out-after", f"{cluster.out_after_s}s", "--trash-delay", f"{cluster.trash_delay_s}s"]
         # All servers share this host, so only spreading over servers is possible.
         return [*arguments, "--failure-domain", "server"]
     return [*arguments, "--master", cluster.endpoint, "--name", process.name]

@@ -2,16 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
 
 from dstore.client.retrying import Retries, RetryingAdmin
-from dstore.core.errors import DeadlineExceeded
-from dstore.core.groups import ServerPhase
+from dstore.core.errors import Conflict, DeadlineExceeded
+from dstore.core.groups import Duty, ServerPhase
+from dstore.core.interfaces import Admin
 from dstore.core.limits import HEARTBEAT_INTERVAL_S
 from dstore.core.status import ClusterStatus, Health
 from dstore.rpc.channel import Connection
 from dstore.system.environment import SystemClock, SystemRandom
 
+T = TypeVar("T")
+
+#: Operators want to hear soon that the master is away; longer than it takes to start again.
+ASK_PATIENCE_S = 3.0
+#: Whoever waits for a drain wants to go on waiting while the master starts again.
+_DRAIN_PATIENCE_S = 60.0
+_DRAIN_POLL_INTERVAL_S = 0.5
 #: Whoever asks how a cluster is wants to hear at once that its master is away.
 STATUS_PATIENCE_S = 1.0
 #: How long a cluster whose chunkservers are all up may take to be healthy: a few heartbeats.
@@ -27,16 +36,57 @@ def get_status(endpoint: str) -> ClusterStatus:
         NotReady: with reason NOT_A_DSTORE_MASTER.
         DstoreError: what the master raises.
     """
-    return asyncio.run(_get_status(endpoint))
+    return ask(endpoint, lambda admin: admin.get_status(), patience_s=STATUS_PATIENCE_S)
 
 
-async def _get_status(endpoint: str) -> ClusterStatus:
+def ask(endpoint: str, call: Callable[[Admin], Awaitable[T]], *, patience_s: float = ASK_PATIENCE_S) -> T:
+    """Return what the master at ``endpoint`` answers to ``call``, which is repeated while nobody answers.
+
+    Raises:
+        DstoreError: as ``get_status``.
+    """
+    return asyncio.run(ask_async(endpoint, call, patience_s=patience_s))
+
+
+async def ask_async(endpoint: str, call: Callable[[Admin], Awaitable[T]], *, patience_s: float = ASK_PATIENCE_S) -> T:
+    """Do the work of ``ask`` on a loop that runs."""
     connection = Connection(endpoint)
-    retries = Retries(endpoint=endpoint, clock=SystemClock(), random=SystemRandom(), patience_s=STATUS_PATIENCE_S)
+    retries = Retries(endpoint=endpoint, clock=SystemClock(), random=SystemRandom(), patience_s=patience_s)
     try:
-        return await RetryingAdmin(connection.admin, retries).get_status()
+        return await call(RetryingAdmin(connection.admin, retries))
     finally:
         await connection.close()
+
+
+def wait_drained(endpoint: str, name: str, tell: Callable[[int], None]) -> None:
+    """Wait until a chunkserver is a member of no placement group; ``tell`` gets how many are left when that changes.
+
+    Raises:
+        Conflict: with reason DRAIN_STOPPED, when somebody gave it another duty meanwhile.
+        DstoreError: what the master raises.
+    """
+
+    async def wait(admin: Admin) -> None:
+        told: int | None = None
+        while True:
+            servers = (await admin.get_status()).servers
+            server = next((server for server in servers if server.name == name), None)
+            left = 0 if server is None else server.group_count
+            if left != told:
+                tell(left)
+                told = left
+            if server is None or left == 0:
+                return
+            if server.duty is not Duty.DRAINING:
+                raise Conflict(
+                    f"{name} is not being drained any more: somebody gave it the duty {server.duty.value}, while it "
+                    f"was in {left} placement groups. `dstore node drain {name}` goes on.",
+                    reason="DRAIN_STOPPED",
+                    metadata={"name": name},
+                )
+            await asyncio.sleep(_DRAIN_POLL_INTERVAL_S)
+
+    ask(endpoint, wait, patience_s=_DRAIN_PATIENCE_S)
 
 
 def wait_up(endpoint: str, names: Collection[str], *, timeout_s: float, settle_timeout_s: float = 0.0) -> ClusterStatus:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from dstore.cli.quantities import count, format_duration
-from dstore.core.groups import ServerPhase
+from dstore.core.groups import Duty, ServerPhase
 from dstore.core.sizes import format_size
 from dstore.core.status import ClusterStatus, Health, ServerStatus
 from dstore.core.text import printable
@@ -55,11 +55,11 @@ def node_lines(servers: tuple[ServerStatus, ...], pids: Mapping[str, int], style
         rows.append(
             (
                 printable(server.name),
-                server.phase.value,
+                server.phase.value + ("" if server.duty is Duty.ACTIVE else f", {server.duty.value}"),
                 printable(server.address),
                 "never" if heard is None else f"{format_duration(heard)} ago",
                 str(server.chunk_count) + (f" (-{server.missing_chunk_count})" if server.missing_chunk_count else ""),
-                str(server.group_count),
+                str(server.group_count) + (f" (+{server.filling_count})" if server.filling_count else ""),
                 format_size(server.capacity.free_bytes),
                 _pid(pids, server.name),
             )

@@ -3,24 +3,17 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from dstore.cli.exit_codes import ExitCode
+from dstore.cli.master_calls import ask, ask_async
 from dstore.cli.output import Output
 from dstore.cli.target import Target
 from dstore.cli.upkeep_text import collection_lines, finding_line, safe_mode_lines, summary_line
 from dstore.client.profile import resolve_profile
-from dstore.client.retrying import Retries, RetryingAdmin
 from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.errors import Unavailable
 from dstore.core.interfaces import Admin
 from dstore.rpc.channel import Connection
-from dstore.system.environment import SystemClock, SystemRandom
-
-T = TypeVar("T")
-
-#: Operators want to hear soon that the master is away.
-_PATIENCE_S = 3.0
 
 
 def fsck(target: Target, *, repair: bool) -> int:
@@ -51,33 +44,24 @@ def leave_safe_mode(target: Target) -> int:
     return _show_safe_mode(target, lambda admin: admin.leave_safe_mode())
 
 
-def _show_collection(target: Target, ask: Callable[[Admin], Awaitable[CollectionStatus]]) -> int:
+def _show_collection(target: Target, call: Callable[[Admin], Awaitable[CollectionStatus]]) -> int:
     output = Output(as_json=target.as_json)
-    status = asyncio.run(_ask(_endpoint(target), ask))
+    status = ask(_endpoint(target), call)
     output.result(status, "\n".join(collection_lines(status, output.style)))
     return ExitCode.OK
 
 
-def _show_safe_mode(target: Target, ask: Callable[[Admin], Awaitable[SafeModeStatus]]) -> int:
+def _show_safe_mode(target: Target, call: Callable[[Admin], Awaitable[SafeModeStatus]]) -> int:
     output = Output(as_json=target.as_json)
-    status = asyncio.run(_ask(_endpoint(target), ask))
+    status = ask(_endpoint(target), call)
     output.result(status, "\n".join(safe_mode_lines(status, output.style)))
     return ExitCode.OK
-
-
-async def _ask(endpoint: str, ask: Callable[[Admin], Awaitable[T]]) -> T:
-    connection = Connection(endpoint)
-    retries = Retries(endpoint=endpoint, clock=SystemClock(), random=SystemRandom(), patience_s=_PATIENCE_S)
-    try:
-        return await ask(RetryingAdmin(connection.admin, retries))
-    finally:
-        await connection.close()
 
 
 async def _fsck(endpoint: str, output: Output, *, repair: bool) -> CheckSummary:
     summary: CheckSummary | None = None
     # The stream is not repeated, so whether there is a master at all is found out before it.
-    await _ask(endpoint, lambda admin: admin.get_collection())
+    await ask_async(endpoint, lambda admin: admin.get_collection())
     connection = Connection(endpoint)
     try:
         async for message in connection.admin.check_cluster(repair=repair):
