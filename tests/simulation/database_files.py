@@ -25,11 +25,10 @@ Change = tuple[int, bytes] | int
 
 @dataclass(slots=True)
 class WatchedFile:
-    """One file: what is durable, what was written since, and what a failed fsync left in between for good."""
+    """One file: what is durable, and what was written since. What a failed fsync was for is in neither."""
 
     durable: bytearray = field(default_factory=bytearray)
     pending: list[Change] = field(default_factory=list)
-    lost_changes: list[Change] = field(default_factory=list)
 
 
 class DatabaseDisk:
@@ -59,7 +58,6 @@ class DatabaseDisk:
         """Make a file durable, or fail; then what was written stays where it is, until the power goes."""
         file = self.file(path)
         if self._dice.happens(self.sync_error_share):
-            file.lost_changes += file.pending
             file.pending = []
             raise apsw.IOError("disk I/O error: the simulated disk failed to sync")
         _apply(file.durable, file.pending)
@@ -68,9 +66,8 @@ class DatabaseDisk:
     def lose_power(self) -> None:
         """Take back what was not synced, or some of it. Nobody may have the files open."""
         for path, file in sorted(self._files.items()):
-            changes = [*file.lost_changes, *file.pending]
-            _apply(file.durable, self._survivors(changes))
-            file.pending, file.lost_changes = [], []
+            _apply(file.durable, self._survivors(file.pending))
+            file.pending = []
             Path(path).write_bytes(file.durable)
         for shared_memory in self.directory.glob("*-shm"):
             shared_memory.unlink()

@@ -20,7 +20,7 @@ from simulation.world import World
 
 SAFETY_DURATION_S = 60.0
 #: How long a cluster may take to become well once nothing breaks any more.
-RECOVERY_DURATION_MAX_S = 600.0
+RECOVERY_DURATION_MAX_S = 300.0
 #: How long tasks may take to end when they are cancelled.
 END_DURATION_S = 60.0
 #: A directory in memory, if this machine has it.
@@ -156,7 +156,10 @@ class _Run:
         while loop.time() < deadline_s:
             await asyncio.sleep(4.0)
             try:
-                untidy = self._checkers.untidy(await client.status(), self._dead)
+                status = await client.status()
+                if any(check.code == "COLLECTION_STOPPED" for check in status.checks):
+                    await self._approve()
+                untidy = self._checkers.untidy(status, self._dead)
             except DstoreError as error:
                 untidy = [repr(error)]
             if not untidy:
@@ -164,6 +167,12 @@ class _Run:
         self._broken.append(
             f"Invariant 13: not tidy {RECOVERY_DURATION_MAX_S:.0f} s after the last fault: " + "; ".join(untidy[:20])
         )
+
+    async def _approve(self) -> None:
+        """Let the collection go on, as an operator does who knows that much was deleted."""
+        master = self._world.master.process
+        if master is not None and "master" in master.internals:
+            await master.internals["master"].shared.collection.approve()
 
     @asynccontextmanager
     async def _observer(self) -> AsyncIterator[tuple[Process, AsyncClient]]:
