@@ -59,6 +59,7 @@ class ClusterServiceServicer(object):
         * ALREADY_EXISTS / SERVER_NAME_TAKEN: another disk has joined under this name.
         * ALREADY_EXISTS / SERVER_ALREADY_RUNNING: another process with the same disk identity is up.
         * INVALID_ARGUMENT / SERVER_IDENTITY_INVALID: a uuid, name, address or label is malformed.
+        * FAILED_PRECONDITION / SERVER_REMOVED: an operator removed the disk from the cluster for good.
         * RESOURCE_EXHAUSTED / TOO_MANY_SERVERS: the cluster has as many chunkservers as one master serves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
