@@ -58,8 +58,8 @@ def add_balance_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         "balance",
         _balance,
         "show how evenly disks are filled and what is to be moved; pause or resume it",
-        "Copies move by themselves when nothing has to be repaired, and a disk is much fuller or emptier than the mean, or "
-        "a server has too small a share. Exits with 1 when disks have to stay uneven.",
+        "Copies move by themselves when nothing has to be repaired, and a disk is much fuller or emptier than others, "
+        "or has too small a share. Exits with 1 when disks have to stay uneven.",
     )
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--dry-run", action="store_true", help="change nothing, and list the moves that are planned")

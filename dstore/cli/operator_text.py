@@ -22,6 +22,8 @@ def drain_lines(change: DutyChange) -> list[str]:
     if not change.is_applied:
         return [f"{name} can be drained: {what}. Nothing was changed.", *_move_lines(change.moves, change.move_count)]
     how = f"`dstore status` shows how far it is, `dstore node activate {name}` stops it."
+    if not change.move_count:
+        what = "nothing has to be begun any more"
     return [f"{name} is being drained: {what}.", how]
 
 

@@ -27,6 +27,15 @@ CLUSTER = LocalCluster(
 
 def test_round_trip() -> None:
     assert decode(encode(CLUSTER), path="x") == CLUSTER
+    smaller = dataclasses.replace(CLUSTER, out_after_s=7, trash_delay_s=0, removed=("cs-2", "cs-4"))
+    assert decode(encode(smaller), path="x") == smaller
+
+
+def test_a_file_of_an_older_version_has_the_defaults() -> None:
+    value = json.loads(encode(CLUSTER))
+    for name in ("out_after_s", "trash_delay_s", "removed"):
+        del value[name]
+    assert decode(json.dumps(value), path="x") == CLUSTER
 
 
 def test_names() -> None:
@@ -62,6 +71,10 @@ def changed_process(**changes: object) -> str:
         changed(port="7070"),
         changed(port=True),
         changed(profile=1),
+        changed(out_after_s="7"),
+        changed(trash_delay_s=1.5),
+        changed(removed=[1]),
+        changed(removed=7),
         changed(processes=[]),
         changed(processes="none"),
         changed_process(pid="42"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dstore.cli.cluster_file import LocalCluster
-from dstore.cli.local_plan import UpRequest, find_process, plan_cluster, with_pid
+from dstore.cli.local_plan import UpRequest, find_process, plan_cluster, with_pid, without
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
 from dstore.core.limits import CHUNK_SIZE_BYTES_DEFAULT
 
@@ -106,6 +106,30 @@ def test_the_retention_is_chosen_once(retention_s: int) -> None:
     with pytest.raises(Conflict) as caught:
         plan(existing, retention_s=retention_s + 1)
     assert caught.value.reason == "RETENTION_FIXED"
+
+
+def test_how_it_looks_after_itself_can_change_whenever_the_master_starts() -> None:
+    existing = plan(out_after_s=7, trash_delay_s=0)
+    assert (existing.out_after_s, existing.trash_delay_s) == (7, 0)
+    assert plan(existing) == plan(existing, running=("master",), out_after_s=7, trash_delay_s=0) == existing
+    changed = plan(existing, running=("cs-1",), out_after_s=8)
+    assert (changed.out_after_s, changed.trash_delay_s) == (8, 0)
+    for change in ({"out_after_s": 8}, {"trash_delay_s": 1}):
+        with pytest.raises(Conflict, match="out after 7 s and keeps trash for 0 s") as caught:
+            plan(existing, running=("master",), **change)
+        assert caught.value.reason == "CLUSTER_RUNNING"
+
+
+def test_a_removed_server_is_not_started_again_and_its_name_stays_free() -> None:
+    existing = without(with_pid(plan(chunkservers=4), "cs-4", 42), "cs-2")
+    assert [process.name for process in existing.processes] == ["master", "cs-1", "cs-3", "cs-4"]
+    assert plan(existing) == existing
+    grown = plan(existing, chunkservers=5)
+    assert [process.name for process in grown.chunkservers] == ["cs-1", "cs-3", "cs-4", "cs-5", "cs-6"]
+    assert [process.port for process in grown.chunkservers] == [7071, 7073, 7074, 7075, 7076]
+    assert grown.chunkservers[2].pid == 42
+    last = without(without(grown, "cs-6"), "cs-5")
+    assert [process.name for process in plan(last, chunkservers=4).chunkservers] == ["cs-1", "cs-3", "cs-4", "cs-7"]
 
 
 def test_a_cluster_of_another_profile_is_left_alone() -> None:

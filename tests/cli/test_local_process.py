@@ -98,7 +98,7 @@ def test_the_arguments_are_what_the_commands_take(tmp_path: Path) -> None:
     master = parser.parse_args(server_arguments(cluster, cluster.master))
     assert (master.listen, master.http_listen) == ("127.0.0.1:9000", "127.0.0.1:9100")
     assert (master.replicas, master.min_replicas, master.chunk_size) == (2, 2, "65536")
-    assert master.retention == "86400s"
+    assert (master.retention, master.out_after, master.trash_delay) == ("86400s", "600s", "3600s")
     assert (master.failure_domain, master.directory) == ("server", tmp_path / "master")
     second = parser.parse_args(server_arguments(cluster, cluster.chunkservers[1]))
     assert (second.name, second.listen, second.http_listen) == ("cs-2", "127.0.0.1:9002", "127.0.0.1:9102")
