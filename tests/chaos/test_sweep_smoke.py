@@ -12,6 +12,8 @@ pytestmark = pytest.mark.timeout(300)
     "part",
     [
         SweepPart("master", "fdatasync", "pool", first=6, last=7),
+        # The first sync of all: a store that fails while it is opened.
+        SweepPart("master", "fdatasync", "pool", "EIO", first=1, last=1),
         SweepPart("chunkserver", "rename", "pool", first=4, last=5),
         SweepPart("only-copy", "fsync", "pool", "EIO", first=14, last=14),
     ],

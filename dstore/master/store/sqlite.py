@@ -38,6 +38,9 @@ _PRAGMAS = (
 #: a commit that was answered can be rolled back after a power loss (Invariant 1).
 _IN_FORCE: dict[str, str | int] = {"journal_mode": "wal", "synchronous": 2}
 
+#: Why a store refuses that was closed in good order.
+_CLOSED = "it is closed"
+
 #: After one of these the state of the files, or of the transaction, is unknown.
 _DISK_ERRORS = (
     apsw.IOError,
@@ -181,13 +184,13 @@ class SqliteStore:
 
     async def close(self) -> None:
         """As ``Store.close``."""
-        self._refusal = self._refusal or "it is closed"
+        self._refusal = self._refusal or _CLOSED
         if self._pump is not None:
             await asyncio.wait([self._pump])
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
-        await self._runner.write(writer.close)
+        await self._runner.write(partial(_close_writer, writer, is_whole=self._refusal == _CLOSED))
         await self._runner.close()
         for reader in self._readers:
             reader.close()
@@ -221,6 +224,9 @@ class SqliteStore:
 
     def _open_writer(self) -> None:
         self._writer = apsw.Connection(self._path)
+        # However this connection ends, it must not write the log to the database: when its sync failed, what it holds
+        # is not to be trusted, and another sync that succeeds says nothing. The next start reads it anew.
+        self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in _PRAGMAS:
             self._writer.execute(pragma)
         for name, wanted in _IN_FORCE.items():
@@ -274,6 +280,13 @@ def _run_in_savepoint(writer: apsw.Connection, fn: Callable[[Transaction], Any])
         outcome = _Outcome(None, error)
     writer.execute("RELEASE step")
     return outcome
+
+
+def _close_writer(writer: apsw.Connection, *, is_whole: bool) -> None:
+    if is_whole:
+        # Every sync succeeded: a stop in good order leaves one file.
+        writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    writer.close()
 
 
 def _failed(why: str) -> Unavailable:
