@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from dstore.core.errors import InvalidRequest, NotFound, NotReady
+from dstore.core.errors import Conflict, InvalidRequest, NotFound, NotReady
 from dstore.core.groups import Duty, ServerPhase
 from dstore.core.ids import GroupId, ServerId
 from dstore.core.operations import (
@@ -20,6 +20,7 @@ from dstore.master.membership import ServerState
 from dstore.master.observing import observe
 from dstore.master.server_rows import ServerRecord
 from dstore.master.shared import Shared
+from dstore.master.stopping import check_stoppable
 from dstore.master.store.base import Transaction
 from dstore.master.switches import Switches
 from dstore.master.views import MemberChange, PlannedGroup
@@ -35,7 +36,7 @@ class Operations:
         self._shared = shared
 
     async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
-        """Tell a server its duty; draining is refused when the others cannot take over."""
+        """Tell a server its duty; refused when the others cannot take over, or could not be read from meanwhile."""
         state = self._find(name)
         plan = DrainPlan((), 0, None)
         if duty is Duty.DRAINING:
@@ -43,6 +44,7 @@ class Operations:
         until_s = 0
         if duty is Duty.MAINTENANCE:
             until_s = await self._maintenance_until(duration_s)
+            await self._check_stoppable(state)
         if not dry_run:
             await self._store_duty(state.record, duty, until_s)
         moves = self._moves(plan.changes, await self._groups())
@@ -63,8 +65,7 @@ class Operations:
                 "NODE_IN_USE",
                 name,
             )
-        if state.is_heard:
-            raise _refused(f"{name} is running; stop it, then remove it.", "NODE_RUNNING", name)
+        await self._check_last_copies(state)
 
         def run(tx: Transaction) -> bool:
             if tx.execute("SELECT 1 FROM group_members WHERE server_id = ? LIMIT 1", (server_id,)):
@@ -120,6 +121,33 @@ class Operations:
             raise _refused(plan.refusal, "DRAIN_REFUSED", state.record.name)
         return plan
 
+    async def _check_stoppable(self, state: ServerState) -> None:
+        name = state.record.name
+        if state.phase is ServerPhase.OUT:
+            raise _refused(
+                f"{name} is out: others get copies of what it held, so there is nothing to keep for it. Start it, or "
+                "remove it.",
+                "MAINTENANCE_REFUSED",
+                name,
+            )
+        servers = [each.planned for each in self._states().values()]
+        refusal = check_stoppable(state.record.server_id, servers, await self._groups(), self._shared.cluster.policy)
+        if refusal is not None:
+            raise _refused(refusal, "MAINTENANCE_REFUSED", name)
+
+    async def _check_last_copies(self, state: ServerState) -> None:
+        """Refuse to let go of a server whose disk may have the last copies of chunks that its groups have lost."""
+        facts = await observe(self._shared)
+        held = [each.group_id for each in state.heartbeat.groups if each.chunk_count] if state.heartbeat else []
+        lost = sum(facts.groups[each].lost_chunk_count for each in held if each in facts.groups)
+        if lost:
+            raise _refused(
+                f"{state.record.name} may have the last good copies of {lost} chunk{'' if lost == 1 else 's'} that "
+                "other servers have lost; wait until they are copied from it (dstore status shows it).",
+                "NODE_IN_USE",
+                state.record.name,
+            )
+
     async def _maintenance_until(self, duration_s: float) -> int:
         if not 0 < duration_s <= MAINTENANCE_MAX_S:
             raise InvalidRequest(
@@ -132,7 +160,18 @@ class Operations:
 
     async def _store_duty(self, record: ServerRecord, duty: Duty, until_s: int) -> None:
         shared = self._shared
-        stored = await shared.store.write(lambda tx: server_rows.set_duty(tx, record.server_id, duty, until_s))
+        seen = {each.record.server_id for each in self._states().values() if each.record.duty is Duty.MAINTENANCE}
+
+        def run(tx: Transaction) -> ServerRecord | None:
+            if duty is Duty.MAINTENANCE and server_rows.in_maintenance(tx) - seen:
+                raise Conflict(
+                    "Another chunkserver was put into maintenance at this moment; look at `dstore node list`, then try "
+                    "again.",
+                    reason="DUTY_CHANGED",
+                )
+            return server_rows.set_duty(tx, record.server_id, duty, until_s)
+
+        stored = await shared.store.write(run)
         if stored is None:
             raise _unknown(record.name, self._names().values())
         shared.membership.changed(stored)

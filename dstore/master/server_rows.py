@@ -118,6 +118,11 @@ def set_duty(tx: Transaction, server_id: ServerId, duty: Duty, maintenance_until
     return read_server(tx, server_id)
 
 
+def in_maintenance(tx: Transaction) -> frozenset[ServerId]:
+    """Return the servers that operators put into maintenance."""
+    return frozenset(ServerId(row[0]) for row in tx.execute("SELECT server_id FROM servers WHERE duty = 'maintenance'"))
+
+
 def end_maintenance(tx: Transaction, running_s: int) -> tuple[ServerRecord, ...]:
     """Make the servers active whose maintenance is over; return their rows."""
     ended = tx.execute(

@@ -176,6 +176,8 @@ class AdminServiceServicer(object):
         * NOT_FOUND / NODE_UNKNOWN: there is no chunkserver of that name.
         * FAILED_PRECONDITION / DRAIN_REFUSED: the other chunkservers cannot take over what it holds, or it holds the only
         good copy of something.
+        * FAILED_PRECONDITION / MAINTENANCE_REFUSED: files could not be read without it, or it is out already.
+        * ABORTED / DUTY_CHANGED: another chunkserver was put into maintenance at this moment.
         * INVALID_ARGUMENT / DURATION_INVALID: a maintenance that does not end, or lasts for more than a week.
         * INVALID_ARGUMENT / DUTY_INVALID: no duty was given.
         """
@@ -184,12 +186,12 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RemoveNode(self, request, context):
-        """Forgets a chunkserver that keeps nothing any more and does not run; its disk cannot join again.
+        """Forgets a chunkserver that keeps nothing any more; its process ends, and its disk cannot join again.
 
         Errors:
         * NOT_FOUND / NODE_UNKNOWN: there is no chunkserver of that name.
-        * FAILED_PRECONDITION / NODE_IN_USE: it has not been drained, or the drain is not over.
-        * FAILED_PRECONDITION / NODE_RUNNING: its heartbeats arrive; stop it first.
+        * FAILED_PRECONDITION / NODE_IN_USE: it has not been drained, the drain is not over, or it may have the last copies
+        of something.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
