@@ -27,7 +27,7 @@ from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
 from dstore.master import breaker, collection_stop, deletions, leader, safe_mode
 from dstore.master.audit import UnknownChunks
-from dstore.master.discards import Discards, Finished
+from dstore.master.discards import Discards, Finished, Owed
 from dstore.master.membership import ServerState
 from dstore.master.safe_mode import SafeMode
 from dstore.master.shared import Shared
@@ -187,6 +187,8 @@ class Collector:
         status = await self._guard.refresh()
         if status.is_on:
             return self._wait(CollectionState.SAFE_MODE, status.reason)
+        if scene.states and not self._heard:
+            return self._wait(CollectionState.POSTPONED, "No chunkserver has reported to this leader yet.")
         awaited = sorted(
             state.record.name
             for server_id, state in scene.states.items()
@@ -254,11 +256,28 @@ class Collector:
             self._stop = stop
             self._withdraw()
             return self._wait(CollectionState.STOPPED, collection_stop.explain(stop))
-        if any(each.server_id not in scene.states for each in due.owed):
-            # A server that was removed owes nothing; the rows of all such servers go.
-            await self._write(lambda tx: deletions.forget_owed(tx, (), ()), None)
-        self._discards.plan(due.chunks, due.owed, holders, scene.up)
+        owed = await self._still_owed(scene, due.owed, holders)
+        self._discards.plan(due.chunks, owed, holders, scene.up)
         return True
+
+    async def _still_owed(
+        self, scene: _Scene, owed: Sequence[Owed], holders: Mapping[GroupId, frozenset[ServerId]]
+    ) -> list[Owed]:
+        """Leave out what cannot be owed: by servers that were removed, or that are back and hold nothing of the group.
+
+        Most servers that are away never held the groups in which something is deleted meanwhile.
+        """
+        settled = {
+            Holding(each.server_id, each.chunk_id.group_id)
+            for each in owed
+            if each.server_id in scene.up
+            and not scene.reports[each.server_id].get(each.chunk_id.group_id)
+            and each.server_id not in holders.get(each.chunk_id.group_id, frozenset())
+        }
+        is_removed = any(each.server_id not in scene.states for each in owed)
+        if settled or is_removed:
+            await self._write(lambda tx: deletions.forget_owed(tx, (), settled), None)
+        return [each for each in owed if Holding(each.server_id, each.chunk_id.group_id) not in settled]
 
     def _exposures(
         self, scene: _Scene, due: deletions.Due, holders: Mapping[GroupId, frozenset[ServerId]], now_s: float

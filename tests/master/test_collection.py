@@ -116,6 +116,36 @@ async def test_what_a_server_was_away_for_is_remembered(cluster: ScriptedCluster
     assert (cluster.holding(chunks), (await cluster.collector.status()).owed_chunks) == ([], 0)
 
 
+async def test_a_server_that_holds_nothing_of_a_group_owes_nothing_of_it(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    members = cluster.holding(chunks)
+    other = next(number for number in cluster.servers if number not in members)
+    cluster.away.add(other)
+    await cluster.run(700)
+    await delete(cluster, "/x")
+    await cluster.rounds(3)
+    assert (await cluster.collector.status()).owed_chunks == 1
+    for server in cluster.servers.values():
+        server.trash.clear()
+    cluster.away.clear()
+    await cluster.rounds(3)
+    assert (await cluster.collector.status()).owed_chunks == 0
+    assert not any(cluster.servers[number].trash for number in members), "the others were not troubled"
+
+
+async def test_nothing_goes_while_no_server_is_heard(cluster: ScriptedCluster) -> None:
+    await cluster.write("/x", 1)
+    await delete(cluster, "/x")
+    await cluster.harness.store.write(lambda tx: tx.execute("UPDATE servers SET is_out = 1"))
+    await cluster.harness.store.close()
+    await cluster.open()
+    await cluster.take_lead()
+    for _ in range(3):
+        await cluster.step()
+    assert (await cluster.collector.status()).reason == "No chunkserver has reported to this leader yet."
+    assert await cluster.deleted() == 1
+
+
 async def test_the_debts_of_a_removed_server_are_forgotten(cluster: ScriptedCluster) -> None:
     chunks = await cluster.write("/x", 3)
     absent = cluster.holding(chunks)[0]
