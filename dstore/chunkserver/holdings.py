@@ -65,7 +65,9 @@ class Holdings:
     def summaries(self) -> tuple[GroupSummary, ...]:
         """Return what is held of each group, without waiting; digests are empty where something was not read yet."""
         catalog, epochs = self._store.catalog, self._store.epochs
-        return tuple(catalog.summary(group_id, epochs.get(group_id)) for group_id in catalog.groups())
+        # A group of which nothing is left but damaged chunks counts as well: they have to go with it.
+        groups = {*catalog.groups(), *(chunk_id.group_id for chunk_id in self._store.corrupt)}
+        return tuple(catalog.summary(group_id, epochs.get(group_id)) for group_id in sorted(groups))
 
     async def _read(self, group_id: GroupId, sequences: Sequence[int]) -> None:
         waiting = [ChunkId(group_id, sequence) for sequence in reversed(sequences)]

@@ -208,3 +208,16 @@ def test_a_higher_rate_ends_a_long_wait() -> None:
         assert waiting.done()
 
     virtually(main())
+
+
+def test_a_group_of_which_only_damaged_chunks_are_left_is_still_reported() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a") as cluster:
+            await store_chunks(cluster, 1)
+            cluster.nodes["a"].flip(chunk(1))
+            scrub_within(cluster, 10.0)
+            await cluster.until(lambda: cluster.master.last("a").corrupt_chunk_count == 1)
+            (summary,) = cluster.master.last("a").groups
+            assert (summary.group_id, summary.chunk_count) == (GROUP, 0)
+
+    virtually(main())
