@@ -228,7 +228,8 @@ class SqliteStore:
         # is not to be trusted, and another sync that succeeds says nothing. The next start reads it anew.
         self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in _PRAGMAS:
-            self._writer.execute(pragma)
+            # To its end: an error of the change to WAL comes after the row that says so.
+            self._writer.execute(pragma).fetchall()
         for name, wanted in _IN_FORCE.items():
             found = self._writer.execute(f"PRAGMA {name}").fetchone()
             if found != (wanted,):
