@@ -38,8 +38,9 @@ class NetworkHosts:
         self._ip, self._nft = require("ip"), require("nft")
 
     def set_up(self) -> None:
-        """Make the hosts."""
-        _run(require("mount"), "-t", "tmpfs", "tmpfs", "/run")
+        """Make the hosts. What they keep below /run and /dev/shm is theirs alone, and gone with this process."""
+        for directory in ("/run", "/dev/shm"):
+            _run(require("mount"), "-t", "tmpfs", "tmpfs", directory)
         Path("/run/netns").mkdir()
         _run(self._ip, "link", "set", "lo", "up")
         _run(self._ip, "link", "add", "bridge", "type", "bridge")

@@ -9,8 +9,6 @@ import argparse
 import asyncio
 import random
 import secrets
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +20,6 @@ from typing import Any
 from chunk_files import check_chunk_file, chunk_files
 from clocks import set_clock
 from hosts_cluster import HostsCluster
-from injection import require
 from nemesis_faults import Nemesis
 from network_hosts import NetworkHosts, sandboxed
 from server_processes import ClusterShape, complaints, fast_directory
@@ -210,10 +207,8 @@ def _describe(status: ClusterStatus) -> str:
     return f"{status.health.value}: {checks or status.summary}"
 
 
-async def _run(seed: int, duration_s: float, out_after_s: int, home: Path) -> int:
+async def _run(seed: int, duration_s: float, out_after_s: int, hosts: NetworkHosts, home: Path) -> int:
     shape = ClusterShape(CHUNKSERVERS)
-    hosts = NetworkHosts(shape.names)
-    hosts.set_up()
     disk_size_bytes = 192 * _MIB + int(duration_s) * _MIB
     options = [*_MASTER_OPTIONS, "--out-after", f"{out_after_s}s"]
     cluster = HostsCluster(home, shape, hosts, disk_size_bytes=disk_size_bytes, master_options=options)
@@ -245,13 +240,10 @@ def main(arguments: Sequence[str]) -> int:
     times = ["--duration", str(given.duration), "--out-after", str(given.out_after)]
     sandboxed([__file__, "--seed", str(seed), *times])
     print(f"seed {seed}, {given.duration:.0f} s of faults", flush=True)
+    hosts = NetworkHosts(ClusterShape(CHUNKSERVERS).names)
+    hosts.set_up()
     home = Path(tempfile.mkdtemp(prefix="dstore-chaos-", dir=fast_directory()))
-    try:
-        return asyncio.run(_run(seed, given.duration, given.out_after, home))
-    finally:
-        for disk in (home / "disks").iterdir():
-            subprocess.run([require("umount"), "--lazy", str(disk)], check=False)
-        shutil.rmtree(home)
+    return asyncio.run(_run(seed, given.duration, given.out_after, hosts, home))
 
 
 if __name__ == "__main__":

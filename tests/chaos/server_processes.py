@@ -18,7 +18,7 @@ from pathlib import Path
 
 import dstore
 from dstore.core.errors import DstoreError
-from dstore.core.status import ClusterStatus, Health
+from dstore.core.status import ClusterStatus
 from dstore.crypto.keyring import create_keyring
 from dstore.system.environment import SystemRandom
 
@@ -249,11 +249,7 @@ def complaints(status: ClusterStatus) -> list[str]:
     """Return what the master says is wrong, but for what only an operator can decide; empty when all is well."""
     # Clients that replace most of what there is stop the collection of what they replaced, as they should.
     found = [check.message for check in status.checks if check.code != "COLLECTION_STOPPED"]
-    if (
-        status.under_replicated_chunks
-        or status.unavailable_chunks
-        or (status.health is not Health.OK) > bool(status.checks)
-    ):
+    if status.under_replicated_chunks or status.unavailable_chunks:
         found.append(status.summary)
     return found
 
