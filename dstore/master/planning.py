@@ -78,7 +78,8 @@ class Planning:
     def _balance(self, servers: Sequence[PlannedServer], groups: Sequence[PlannedGroup]) -> tuple[MemberChange, ...]:
         shared, now_s = self._shared, self._now_s()
         if shared.switches.balance_is_paused:
-            self._moves = ()
+            # Whoever resumes it wants to see it move.
+            self._moves, self._balanced_s = (), None
             return ()
         if self._balanced_s is None or now_s - self._balanced_s >= _BALANCE_INTERVAL_S:
             self._balanced_s = now_s

@@ -59,7 +59,7 @@ def _about_drains(groups: GroupMap, states: Iterable[ServerState]) -> list[Healt
             hint = f"dstore status; dstore node activate {name} stops it"
         else:
             message = f"{name} is drained: nothing is kept on it any more."
-            hint = f"stop {name}, then dstore node remove {name}"
+            hint = f"dstore node remove {name}"
         checks.append(warn("SERVER_DRAINING", message, hint))
     return checks
 
