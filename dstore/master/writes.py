@@ -207,6 +207,8 @@ def _hand_out(tx: Transaction, intent_id: IntentId, targets: Targets) -> tuple[C
         raise targets
     if not targets:
         return ()
+    # Chunkservers remember the number, so that a master from an older copy cannot give out ids again (Invariant 6).
+    history.begin(tx)
     first = counters.take(tx, "chunk_sequence", len(targets))
     placements = tuple(
         ChunkPlacement(ChunkId(target.group.group_id, first + offset), target.group, target.chain)
