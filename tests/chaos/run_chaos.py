@@ -25,7 +25,7 @@ from network_hosts import NetworkHosts, sandboxed
 from server_processes import ClusterShape, complaints, fast_directory
 from simulation import linearizability
 from simulation.dice import Dice
-from simulation.history import History
+from simulation.history import Certainty, History
 from simulation.namespace_model import State
 from simulation.workload import FAMILIES, Workload
 
@@ -39,6 +39,7 @@ CLIENTS = 4
 #: How long the cluster may take to become well once the faults are over.
 RECOVERY_S = 180.0
 LONG_PAUSE_S = 80.0
+_NOTE_INTERVAL_S = 10.0
 _MIB = 1024 * 1024
 #: Everything that a cluster does for itself, within the time of a run.
 _MASTER_OPTIONS = ("--scrub-period", "20s", "--trash-delay", "5s")
@@ -146,11 +147,16 @@ class ChaosRun:
         """Lose a server and its disk for good, while clients go on: nobody but the cluster makes good for it."""
         status = await client.status()
         name = max(status.servers, key=lambda server: server.chunk_count).name
+        count_before = len(self._history.operations)
         await self.nemesis.lose(name)
         await self._wait_well(client)
+        operations = self._history.operations[count_before:]
+        failed = [operation for operation in operations if operation.certainty is Certainty.NOTHING]
+        self._note(f"meanwhile clients did {len(operations)} operations; {len(failed)} failed")
+        self.violations += [f"Invariant 14: one server was lost, and a client saw {operation}" for operation in failed]
 
     async def _wait_well(self, client: dstore.AsyncClient) -> None:
-        started_s = time.monotonic()
+        started_s = noted_s = time.monotonic()
         found = "no answer"
         while time.monotonic() < started_s + RECOVERY_S:
             try:
@@ -162,6 +168,9 @@ class ChaosRun:
                     self._note(f"well after {_since(started_s)}: {_describe(status)}")
                     return
                 found = _describe(status)
+            if time.monotonic() > noted_s + _NOTE_INTERVAL_S:
+                noted_s = time.monotonic()
+                self._note(f"not well yet: {found}")
             await asyncio.sleep(0.5)
         self.violations.append(f"Invariant 13: not well {RECOVERY_S:.0f} s after the last fault: {found}")
 
