@@ -24,7 +24,7 @@ from dstore.system.environment import SystemRandom
 
 #: Below the ports that Linux hands out by itself.
 PORTS = range(12_000, 15_000)
-START_TIMEOUT_S = 40.0
+START_TIMEOUT_S = 90.0
 _POLL_S = 0.005
 _LAUNCHER = Path(__file__).with_name("launch.py")
 
