@@ -5,7 +5,7 @@ for chunks that none of these is known to hold it gets rows of its own. A copy t
 nothing for those that compared themselves with that member before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dstore.core.groups import MemberState
 from dstore.core.ids import ChunkId, GroupId, ServerId
@@ -95,6 +95,20 @@ def _take_filled(tx: Transaction, server_id: ServerId, filled: Filled, group: Pl
     compared = [member for member in sources if member in filled.compared]
     if sources and not compared:
         return None
+    return _make_whole(tx, server_id, group, compared)
+
+
+def salvage(tx: Transaction, group: PlacedGroup) -> PlacedGroup:
+    """Count the members that are being filled as whole, and every single chunk as missing at each.
+
+    For a group whose whole members are all lost: chunk by chunk the members find out what they or former holders have.
+    """
+    for server_id in sorted(group.filling):
+        group = _make_whole(tx, server_id, group, [])
+    return group
+
+
+def _make_whole(tx: Transaction, server_id: ServerId, group: PlacedGroup, compared: Sequence[ServerId]) -> PlacedGroup:
     missing_rows.add(
         tx,
         [
@@ -109,7 +123,7 @@ def _take_filled(tx: Transaction, server_id: ServerId, filled: Filled, group: Pl
     return read_groups(tx, [group.group_id])[group.group_id]
 
 
-def _unproven(tx: Transaction, group_id: GroupId, compared: list[ServerId]) -> list[tuple[int, int]]:
+def _unproven(tx: Transaction, group_id: GroupId, compared: Sequence[ServerId]) -> list[tuple[int, int]]:
     """Return (sequence, length) of the chunks that none of these members is known to hold; without any: of all."""
     if not compared:
         rows = tx.execute("SELECT sequence, length_bytes FROM chunks WHERE group_id = ?", (group_id,))

@@ -1,13 +1,13 @@
 """The planners' round: looks at servers and groups, asks the pure planners, and has their changes stored.
 
-In this order: servers whose time is over go out or become active again; disks that lost chunks are filled again;
-members whose place is taken go; what lacks members gets them; and when nothing has to be repaired, disks are evened
-out.
+In this order: servers whose time is over go out or become active again; disks that lost chunks are filled again; what
+is left of groups that lost all whole members is looked for; members whose place is taken go; what lacks members gets
+them; and when nothing has to be repaired, disks are evened out.
 """
 
 from collections.abc import Mapping, Sequence
 
-from dstore.core.groups import Duty
+from dstore.core.groups import Duty, ServerPhase
 from dstore.core.ids import GroupId, ServerId
 from dstore.master import repairing
 from dstore.master.balance import Move, begin_moves, plan_balance
@@ -21,6 +21,8 @@ from dstore.master.views import MemberChange, PlannedGroup, PlannedServer, Plann
 
 #: How often the moves that even out disks are planned.
 _BALANCE_INTERVAL_S = 30.0
+#: Groups of one round: each gets a row for every chunk.
+_SALVAGED_MAX = 4
 _LIMITS = PlannerLimits()
 _EMPTY = GroupCounts(GroupId(0), 0, 0, 0, 0, 0)
 
@@ -65,6 +67,7 @@ class Planning:
         await self._end_maintenance(facts, leader_epoch)
         await self._put_out(leader_epoch)
         await self._refill(facts, leader_epoch)
+        await self._salvage(leader_epoch)
         shared = self._shared
         groups = self._views.of(shared.allocator.groups, facts)
         servers = tuple(state.planned for state in shared.membership.states(self._now_s()).values())
@@ -120,6 +123,22 @@ class Planning:
         }
         changed = await shared.store.write(lambda tx: repairing.refill(tx, leader_epoch, emptied))
         shared.allocator.adopt(changed)
+
+    async def _salvage(self, leader_epoch: int) -> None:
+        """Go on with what is left of groups whose whole members are all out."""
+        shared = self._shared
+        groups = shared.allocator.groups
+        states = shared.membership.states(self._now_s())
+        out = {server_id for server_id, state in states.items() if state.phase is ServerPhase.OUT}
+        concerned = {group_id for server_id in out for group_id in groups.of_server(server_id)}
+        lost = [
+            group
+            for group in map(groups.by_id.__getitem__, sorted(concerned))
+            if group.filling and out.issuperset(set(group.members) - group.filling)
+        ]
+        if lost:
+            few = lost[:_SALVAGED_MAX]
+            shared.allocator.adopt(await shared.store.write(lambda tx: repairing.salvage(tx, leader_epoch, few)))
 
     async def _apply(self, changes: Sequence[MemberChange], groups: Sequence[PlannedGroup], leader_epoch: int) -> None:
         if not changes:

@@ -84,6 +84,13 @@ def end_maintenance(tx: Transaction, leader_epoch: int, running_s: int) -> tuple
     return server_rows.end_maintenance(tx, running_s)
 
 
+def salvage(tx: Transaction, leader_epoch: int, looked_at: Sequence[PlacedGroup]) -> tuple[PlacedGroup, ...]:
+    """Have the members of groups that lost all whole members find out chunk by chunk what is left."""
+    leader.require(tx, leader_epoch)
+    present = read_groups(tx, [group.group_id for group in looked_at])
+    return tuple(outcomes.salvage(tx, group) for group in looked_at if present.get(group.group_id) == group)
+
+
 def refill(
     tx: Transaction, leader_epoch: int, lacking: Mapping[ServerId, Mapping[GroupId, int]]
 ) -> tuple[PlacedGroup, ...]:

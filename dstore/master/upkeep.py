@@ -38,8 +38,10 @@ class Upkeep:
             Unavailable, CommitUnknown: the store has failed, and the process has to end.
         """
         while True:
+            started_s = self._now_s()
             await self.step()
-            await asyncio.sleep(UPKEEP_INTERVAL_S)
+            # A large cluster is looked at less often, so that most of the time is left for its calls.
+            await asyncio.sleep(max(UPKEEP_INTERVAL_S, 2 * (self._now_s() - started_s)))
 
     async def step(self) -> None:
         """Do one round. When the store is busy, what could not be written waits for the next one."""

@@ -385,3 +385,27 @@ async def test_a_cluster_that_nobody_leads_is_never_ok(model: ModelCluster) -> N
     await model.beat()
     status = await model.harness.master.admin.get_status()
     assert [check.code for check in status.checks] == ["NO_LEADER"]
+
+
+async def test_a_former_holder_saves_what_all_members_lost(model: ModelCluster) -> None:
+    """The last whole members die for good while their group is filled; one that was replaced before comes back."""
+    group_id = next(iter(await model.committed())).group_id
+    members = [server for server in model.servers.values() if server.held(group_id)]
+    wanted = members[0].held(group_id)
+    first, *others = [server.number for server in members]
+    model.stop(first)
+    await model.step(7, copy=False)
+    await jump(model, SERVER_OUT_AFTER_DEFAULT_S)
+    await model.step(2, copy=False)
+    model.stop(*others)
+    await model.step(7, copy=False)
+    await jump(model, SERVER_OUT_AFTER_DEFAULT_S)
+    await model.start(first)
+    await model.step(15)
+    await model.check_claims()
+    rows = await model.harness.rows(f"SELECT server_id FROM group_members WHERE group_id = {group_id}")
+    holders = [
+        server for server in model.servers.values() if (server.server_id,) in rows and server.held(group_id) >= wanted
+    ]
+    assert len([server for server in holders if server.is_running]) == 3
+    assert model.harness.shown[-1].unavailable_chunks == 0
