@@ -115,8 +115,10 @@ class Collector:
         if not await self._may_delete(scene):
             self._withdraw()
             return
-        await self._finish(scene, now_s)
+        await self._collect_versions()
         if await self._order_discards(scene, now_s):
+            # With the same view of who is away: whoever is not asked here is remembered there.
+            await self._finish(scene, now_s)
             await self._order_drops(scene, now_s)
             self._stepped_s = now_s
 
@@ -207,26 +209,30 @@ class Collector:
         self._state, self._reason = state, reason
         return False
 
+    async def _collect_versions(self) -> None:
+        """Give up versions whose retention is over."""
+        retention_s, now_ns = self._shared.cluster.policy.retention_s, self._shared.clock.wall_ns()
+        for _ in range(COLLECT_ROUNDS_MAX):
+            if await self._write(lambda tx: deletions.collect_versions(tx, retention_s, now_ns), True):
+                return
+
     async def _finish(self, scene: _Scene, now_s: float) -> None:
-        """Remove the rows of what is gone, and give up versions whose retention is over."""
+        """Remove the rows of what is gone."""
         while finished := self._discards.finished(DISCARDS_FINISHED_MAX):
             gone = await self._finish_some(finished, scene.away)
-            # Those that stayed are planned again.
-            self._discards.forget(each.chunk.chunk_id for each in finished)
+            self._discards.forget(gone)
             lost: Counter[ServerId] = Counter()
             for each in finished:
                 if each.chunk.chunk_id in gone and not each.chunk.is_approved:
                     lost.update(each.confirmed)
             for server_id, count in lost.items():
                 self._losses.add(server_id, count, now_s)
+            if len(gone) < len(finished):
+                break
         paid, dropped = self._discards.paid(DISCARDS_OUTSTANDING_MAX), frozenset(self._dropped)
         if paid or dropped:
             await self._write(lambda tx: deletions.forget_owed(tx, paid, dropped), None)
             self._dropped -= dropped
-        retention_s, now_ns = self._shared.cluster.policy.retention_s, self._shared.clock.wall_ns()
-        for _ in range(COLLECT_ROUNDS_MAX):
-            if await self._write(lambda tx: deletions.collect_versions(tx, retention_s, now_ns), True):
-                return
 
     async def _finish_some(self, finished: Sequence[Finished], away: frozenset[ServerId]) -> frozenset[ChunkId]:
         return await self._write(lambda tx: deletions.finish(tx, finished, away), frozenset())
@@ -286,11 +292,15 @@ class Collector:
         for group_id, count in due.unapproved.items():
             for server_id in holders.get(group_id, ()):
                 due_of[server_id] += count
+        # What a server has discarded already is lost to it, though the row waits for others.
+        confirmed = self._discards.confirmed_counts()
         exposures: list[breaker.Exposure] = []
         for server_id, count in due_of.items():
             state = scene.states.get(server_id)
             held = state.heartbeat.chunk_count if state is not None and state.heartbeat is not None else 0
-            exposures.append(breaker.Exposure(server_id, held, self._losses.of(server_id, now_s), count))
+            done = min(count, confirmed[server_id])
+            lost = self._losses.of(server_id, now_s) + done
+            exposures.append(breaker.Exposure(server_id, held, lost, count - done))
         return exposures
 
     async def _order_drops(self, scene: _Scene, now_s: float) -> None:

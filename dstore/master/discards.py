@@ -12,6 +12,7 @@ What a server owes that was away is ordered of everybody who holds the group as 
 that compared with it before it obeyed may have copied the chunk again, long after their own trash was emptied.
 """
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -134,9 +135,18 @@ class Discards:
         return tuple(islice(done, limit))
 
     def forget(self, chunk_ids: Iterable[ChunkId]) -> None:
-        """Let go of chunks until the next plan; what a row is still there for is planned again."""
+        """Let go of chunks whose rows are gone."""
         for chunk_id in chunk_ids:
             self._due.pop(chunk_id, None)
+            self._confirmed.pop(chunk_id, None)
+
+    def confirmed_counts(self) -> Counter[ServerId]:
+        """Return how many chunks, of those that need an approval, each server has discarded whose rows remain."""
+        counts: Counter[ServerId] = Counter()
+        for chunk_id, servers in self._confirmed.items():
+            if chunk_id in self._due and not self._due[chunk_id].is_approved:
+                counts.update(servers)
+        return counts
 
     def paid(self, limit: int) -> tuple[Owed, ...]:
         """Return owed copies that are confirmed to be gone, by their debtors and by all that hold the groups."""

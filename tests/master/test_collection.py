@@ -104,7 +104,7 @@ async def test_what_a_server_was_away_for_is_remembered(cluster: ScriptedCluster
     cluster.away.add(absent)
     await cluster.run(700)
     await delete(cluster, "/x")
-    await cluster.rounds(3)
+    await cluster.rounds(4)
     status = await cluster.collector.status()
     held = len(cluster.servers[absent].chunks & set(chunks))
     assert (await cluster.deleted(), cluster.holding(chunks), status.owed_chunks) == (0, [absent], 3)
@@ -144,6 +144,29 @@ async def test_nothing_goes_while_no_server_is_heard(cluster: ScriptedCluster) -
         await cluster.step()
     assert (await cluster.collector.status()).reason == "No chunkserver has reported to this leader yet."
     assert await cluster.deleted() == 1
+
+
+async def test_a_server_that_comes_back_while_others_confirm_is_not_forgotten(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    members = cluster.holding(chunks)
+    former = next(number for number in cluster.servers if number not in members)
+    cluster.servers[former].chunks.update(chunks)
+    await cluster.beat()
+    cluster.away.add(former)
+    await cluster.run(700)
+    await delete(cluster, "/x")
+    await cluster.step()
+    for _ in range(2):
+        await cluster.beat(*members)
+    assert cluster.holding(chunks) == [former]
+    await cluster.servers[former].beat(obeys=False)
+    await cluster.step()
+    status = await cluster.collector.status()
+    assert status.deleted_chunks + status.owed_chunks > 0
+    cluster.away.clear()
+    await cluster.rounds(3)
+    status = await cluster.collector.status()
+    assert (status.deleted_chunks, status.owed_chunks, cluster.holding(chunks)) == (0, 0, [])
 
 
 async def test_the_debts_of_a_removed_server_are_forgotten(cluster: ScriptedCluster) -> None:
@@ -277,6 +300,22 @@ async def test_a_large_share_of_a_server_needs_an_approval(cluster: ScriptedClus
     await cluster.rounds(4)
     assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
     assert collection.checks() == ()
+
+
+async def test_what_servers_have_discarded_already_is_not_counted_twice(cluster: ScriptedCluster) -> None:
+    """With a member away, the rows stay while the other members hold less already."""
+    chunks = await cluster.write("/x", 220)
+    await cluster.write("/y", 780)
+    await delete(cluster, "/x")
+    absent = cluster.holding(chunks[:1])[0]
+    cluster.away.add(absent)
+    await cluster.rounds(8)
+    assert (await cluster.collector.status()).state is CollectionState.RUNNING
+    assert await cluster.deleted() > 0
+    assert cluster.holding(chunks) == [absent]
+    cluster.away.clear()
+    await cluster.rounds(4)
+    assert (await cluster.deleted(), cluster.holding(chunks)) == (0, [])
 
 
 async def test_an_approval_lets_through_only_what_was_asked_for(cluster: ScriptedCluster) -> None:
