@@ -66,27 +66,31 @@ def wait_drained(endpoint: str, name: str, tell: Callable[[int], None]) -> None:
         DstoreError: what the master raises.
     """
 
-    async def wait(admin: Admin) -> None:
-        told: int | None = None
-        while True:
-            servers = (await admin.get_status()).servers
-            server = next((server for server in servers if server.name == name), None)
-            left = 0 if server is None else server.group_count
-            if left != told:
-                tell(left)
-                told = left
-            if server is None or left == 0:
-                return
-            if server.duty is not Duty.DRAINING:
-                raise Conflict(
-                    f"{name} is not being drained any more: somebody gave it the duty {server.duty.value}, while it "
-                    f"was in {left} placement groups. `dstore node drain {name}` goes on.",
-                    reason="DRAIN_STOPPED",
-                    metadata={"name": name},
-                )
-            await asyncio.sleep(_DRAIN_POLL_INTERVAL_S)
+    ask(endpoint, lambda admin: watch_drain(admin, name, tell), patience_s=_DRAIN_PATIENCE_S)
 
-    ask(endpoint, wait, patience_s=_DRAIN_PATIENCE_S)
+
+async def watch_drain(
+    admin: Admin, name: str, tell: Callable[[int], None], *, interval_s: float = _DRAIN_POLL_INTERVAL_S
+) -> None:
+    """Do the work of ``wait_drained``; looks once in ``interval_s``."""
+    told: int | None = None
+    while True:
+        servers = (await admin.get_status()).servers
+        server = next((server for server in servers if server.name == name), None)
+        left = 0 if server is None else server.group_count
+        if left != told:
+            tell(left)
+            told = left
+        if server is None or left == 0:
+            return
+        if server.duty is not Duty.DRAINING:
+            raise Conflict(
+                f"{name} is not being drained any more: somebody gave it the duty {server.duty.value}, while it was in "
+                f"{left} placement groups. `dstore node drain {name}` goes on.",
+                reason="DRAIN_STOPPED",
+                metadata={"name": name},
+            )
+        await asyncio.sleep(interval_s)
 
 
 def wait_up(endpoint: str, names: Collection[str], *, timeout_s: float, settle_timeout_s: float = 0.0) -> ClusterStatus:

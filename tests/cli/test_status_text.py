@@ -8,7 +8,7 @@ import pytest
 from dstore.cli.file_text import CHUNKS_SHOWN_MAX, describe_lines, entry_line, info_lines, removed_line
 from dstore.cli.status_text import node_lines, status_lines, table
 from dstore.core.files import ChunkRecord, FileInfo, FileKind, Policy
-from dstore.core.groups import Capacity, Group, Replica, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Duty, Group, Replica, ServerLabels, ServerPhase
 from dstore.core.ids import ChunkId, ClusterId, FileId, GroupId, ServerId, Version
 from dstore.core.removed import RemovalReason, RemovedFile
 from dstore.core.status import (
@@ -106,6 +106,12 @@ def test_nodes() -> None:
         "cs-2    down     127.0.0.1:7072  8.0 s ago  5 (-1)  2       6.0 GiB  -",
         "cs-3    suspect  127.0.0.1:7073  never      5       2       6.0 GiB  -",
     ]
+
+
+def test_what_a_server_was_told_stands_beside_its_phase() -> None:
+    told = dataclasses.replace(STATUS.servers[0], duty=Duty.DRAINING, filling_count=1)
+    line = node_lines((told,), {}, plain, master="127.0.0.1:7070")[-1]
+    assert line == "cs-1    up, draining  127.0.0.1:7071  0.2 s ago  5       2 (+1)  6.0 GiB  -"
 
 
 def test_an_empty_table() -> None:

@@ -48,6 +48,27 @@ def test_status_and_nodes_read_well(small_chunks_cluster: LocalTestCluster) -> N
     assert [node["name"] for node in nodes] == ["cs-1", "cs-2", "cs-3"]
 
 
+def test_operators_steer_upkeep(small_chunks_cluster: LocalTestCluster) -> None:
+    address, service = small_chunks_cluster.endpoint, "dstore.v1.AdminService"
+    balance = json.loads(grpcurl(address, f"{service}/BalanceCluster"))
+    assert (balance["paused"], balance["moveCount"]) == (False, 0)
+    pause = json.dumps({"action": "PAUSE_ACTION_PAUSE"})
+    assert json.loads(grpcurl("-d", pause, address, f"{service}/SetScrub"))["paused"] is True
+    assert json.loads(grpcurl(address, f"{service}/SetScrub")) == {"paused": True, "period": "1209600s"}
+    resume = json.dumps({"action": "PAUSE_ACTION_RESUME"})
+    assert json.loads(grpcurl("-d", resume, address, f"{service}/SetScrub"))["paused"] is False
+    active = json.dumps({"name": "cs-1", "duty": "NODE_DUTY_ACTIVE"})
+    assert json.loads(grpcurl("-d", active, address, f"{service}/SetNodeDuty"))["applied"] is True
+    for request, call, code, reason in (
+        ({"name": "cs-1", "duty": "NODE_DUTY_DRAINING", "dryRun": True}, "SetNodeDuty", "NotFound", "NODE_UNKNOWN"),
+        ({"name": "cs-1"}, "SetNodeDuty", "InvalidArgument", "DUTY_INVALID"),
+        ({"name": "cs-1"}, "RemoveNode", "FailedPrecondition", "NODE_IN_USE"),
+    ):
+        wanted = request | {"name": "cs-9"} if code == "NotFound" else request
+        text = grpcurl("-d", json.dumps(wanted), address, f"{service}/{call}", expected=_exit_code(code))
+        assert reason in text
+
+
 def test_health_on_every_server(small_chunks_cluster: LocalTestCluster) -> None:
     for offset in range(4):
         address = f"127.0.0.1:{small_chunks_cluster.port + offset}"
