@@ -20,10 +20,11 @@ from dstore.client.client import AsyncClient
 from dstore.client.contact import Services
 from dstore.client.high_water import HighWaterFile, HighWaterMarks
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.errors import Unavailable
 from dstore.core.files import Policy
 from dstore.core.groups import ServerIdentity, ServerLabels
-from dstore.core.ids import BootId, ChunkId, ClusterId
+from dstore.core.ids import BootId, ChunkId, ClusterId, GroupId
 from dstore.core.interfaces import Chunks, ChunkWriter
 from dstore.core.limits import KIB, MIB
 from dstore.core.upkeep import Heartbeat
@@ -112,6 +113,14 @@ class Wire:
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         await self.faults.pass_call()
         return await self.inner.stat_chunk(chunk_id)
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        await self.faults.pass_call()
+        return await self.inner.get_group_digest(group_id)
+
+    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
+        await self.faults.pass_call()
+        return await self.inner.list_group(group_id, bucket=bucket, after_sequence=after_sequence, count=count)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 
 from dstore.core import errors
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteHeader
+from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.errors import ALL_ERRORS, DstoreError
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import ChunkWriter
@@ -33,6 +34,12 @@ class FailingChunks:
         raise self.error
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
+        raise self.error
+
+    async def get_group_digest(self, group_id: GroupId) -> GroupDigest:
+        raise self.error
+
+    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
         raise self.error
 
 
