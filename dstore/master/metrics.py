@@ -39,6 +39,30 @@ class Metrics:
             "dstore_node_last_heartbeat_timestamp_seconds", "When it was heard last.", ["node"], registry=self._registry
         )
         self._node_fill = Gauge("dstore_node_fill_ratio", "Used share of its disk.", ["node"], registry=self._registry)
+        self._node_out = Gauge(
+            "dstore_node_out", "1 when its groups get other members.", ["node"], registry=self._registry
+        )
+        self._node_filling = Gauge(
+            "dstore_node_groups_filling",
+            "Placement groups that it is being filled with.",
+            ["node"],
+            registry=self._registry,
+        )
+        self._node_missing = Gauge(
+            "dstore_node_chunks_missing", "Chunks that it should hold and does not.", ["node"], registry=self._registry
+        )
+        self._node_corrupt = Gauge(
+            "dstore_node_chunks_corrupt", "Chunks on its disk that failed a check.", ["node"], registry=self._registry
+        )
+        self._per_node = (
+            self._node_up,
+            self._node_seen,
+            self._node_fill,
+            self._node_out,
+            self._node_filling,
+            self._node_missing,
+            self._node_corrupt,
+        )
         self._commits = Histogram(
             "dstore_metadata_commit_duration_seconds",
             "From asking for a metadata write to its durable commit.",
@@ -59,7 +83,14 @@ class Metrics:
         self._stored.set(status.stored_bytes)
         self._writes.set(status.writes_in_progress)
         now_s = self._clock.wall_ns() / 1e9
+        # Servers that were removed are not told of any more.
+        for gauge in self._per_node:
+            gauge.clear()
         for server in status.servers:
+            self._node_out.labels(server.name).set(server.phase is ServerPhase.OUT)
+            self._node_filling.labels(server.name).set(server.filling_count)
+            self._node_missing.labels(server.name).set(server.missing_chunk_count)
+            self._node_corrupt.labels(server.name).set(server.corrupt_chunk_count)
             self._node_up.labels(server.name).set(server.phase is ServerPhase.UP)
             self._node_fill.labels(server.name).set(server.capacity.fill)
             if server.last_heartbeat_age_s is not None:

@@ -183,9 +183,16 @@ async def test_metrics_follow_the_status(cluster: MasterHarness) -> None:
         "dstore_writes_in_progress 0.0",
         'dstore_node_up{node="cs-1"} 1.0',
         'dstore_node_up{node="cs-3"} 0.0',
+        'dstore_node_out{node="cs-3"} 0.0',
+        'dstore_node_groups_filling{node="cs-1"} 0.0',
+        'dstore_node_chunks_missing{node="cs-1"} 0.0',
+        'dstore_node_chunks_corrupt{node="cs-1"} 0.0',
     ):
         assert line + "\n" in text
     assert 'dstore_node_last_heartbeat_timestamp_seconds{node="cs-1"} 1.700001007e+09\n' in text
+    status = cluster.shown[-1]
+    metrics.show(replace(status, servers=status.servers[:1]))
+    assert "cs-3" not in metrics.encode().decode()
 
 
 async def test_writes_are_measured(cluster: MasterHarness) -> None:
