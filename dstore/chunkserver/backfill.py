@@ -113,7 +113,9 @@ class Backfill:
         while True:
             now_s = self._clock.monotonic_s()
             whole = {key: each for key, each in self._assignments.items() if each.state is MemberState.WHOLE}
-            self._compare_at_s = {key: self._compare_at_s.get(key, now_s) for key in whole}
+            # Soon, but not all servers of a cluster at once: after a start, a comparison reads every footer.
+            soon_s = now_s + COMPARE_RETRY_S * self._parts.random.uniform()
+            self._compare_at_s = {key: self._compare_at_s.get(key, soon_s) for key in whole}
             due = min(whole, key=lambda each: self._compare_at_s[each], default=None)
             if due is None or self._compare_at_s[due] > now_s:
                 await asyncio.sleep(_LOOK_INTERVAL_S)

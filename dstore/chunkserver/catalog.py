@@ -93,6 +93,11 @@ class Catalog:
         """Return how many chunks of a group are here."""
         return self._chunks.count(group_id)
 
+    @property
+    def not_read_count(self) -> int:
+        """Chunks of all groups whose length and checksum were not read yet."""
+        return sum(sums.not_read_count for sums in self._sums.values())
+
     def not_read(self, group_id: GroupId, *, bucket: int | None = None) -> list[int]:
         """Return the sequences of the group's chunks, or of one bucket's, that were not read yet."""
         sums = self._sums.get(group_id)

@@ -164,7 +164,7 @@ class Scrub:
         catalog = self._store.catalog
         known_bytes = sum(summary.chunk_bytes for summary in self._store.holdings.summaries())
         # Of chunks that were not read in this run, the length is not known yet; that of the others gives an idea.
-        not_read = sum(len(catalog.not_read(group_id)) for group_id in catalog.groups())
+        not_read = catalog.not_read_count
         known = catalog.chunk_count - not_read
         return known_bytes + not_read * (known_bytes / known if known else CHUNK_SIZE_BYTES_DEFAULT)
 
