@@ -35,7 +35,7 @@ from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
 from dstore.core.digests import GroupDigest, HeldChunk, HeldPage
 from dstore.core.environment import Disk
-from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, NotFound, NotReady, OutOfSpace, Unavailable
+from dstore.core.errors import Corrupt, DeadlineExceeded, NotFound, NotReady, OutOfSpace, Unavailable
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import Chunks
 from dstore.core.limits import DESCRIPTOR_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX, RELAY_FRAMES_MAX
@@ -398,8 +398,3 @@ async def test_many_at_once_on_a_real_disk(tmp_path: Path) -> None:
     await reader.close()
     assert isinstance(disk, LocalDisk)
     disk.close()
-
-
-def test_errors_of_a_bad_copy_name_the_chunk() -> None:
-    error: DstoreError = importing._bad_copy(A, "it is bad")
-    assert str(A) in str(error) and error.metadata["chunk_id"] == str(A)
