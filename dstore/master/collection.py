@@ -36,6 +36,8 @@ from dstore.master.strays import GroupFacts, Holding, Reports, StrayWatch, find_
 
 T = TypeVar("T")
 
+#: Reports come every second; with less than this, nothing would ever be confirmed by all.
+_CONFIRMATION_VALIDITY_MIN_S = 4.0
 #: Servers that are waited for and named one by one.
 _NAMED_MAX = 5
 
@@ -104,7 +106,7 @@ class Collector:
         now_s = self._shared.clock.monotonic_s()
         if self._stepped_s is None or now_s - self._stepped_s > LEADER_LEASE_S or self._guard.status.is_on:
             return (), ()
-        return self._discards.orders_for(server_id), self._strays.orders_for(server_id)
+        return self._discards.orders_for(server_id, now_s), self._strays.orders_for(server_id)
 
     async def step(self, leader_epoch: int) -> None:
         """As ``Collection.step``."""
@@ -263,7 +265,8 @@ class Collector:
             self._withdraw()
             return self._wait(CollectionState.STOPPED, collection_stop.explain(stop))
         owed = await self._still_owed(scene, due.owed, holders)
-        self._discards.plan(due.chunks, owed, holders, scene.up)
+        validity_s = max(_CONFIRMATION_VALIDITY_MIN_S, self._shared.upkeep.trash_delay_s / 2)
+        self._discards.plan(due.chunks, owed, holders, scene.up, now_s=now_s, validity_s=validity_s)
         return True
 
     async def _still_owed(

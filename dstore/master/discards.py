@@ -8,6 +8,10 @@ Holders of a group are its members, and servers that report a copy without being
 comes with a settled sequence above the chunk's: no write can bring the chunk back then. It counts for one run of a
 server's process: another run may be on another disk.
 
+Confirmations of one chunk count together only when they are of one time: a server whose trash was emptied since may
+have copied the chunk again from one that had not discarded it yet. So each counts for less than the trash keeps its
+mark, from the moment at which the order was given.
+
 What a server owes that was away is ordered of everybody who holds the group as soon as that server is back: members
 that compared with it before it obeyed may have copied the chunk again, long after their own trash was emptied.
 """
@@ -54,12 +58,12 @@ class Discards:
 
     def __init__(self) -> None:
         self._due: dict[ChunkId, DueChunk] = {}
+        self._owed: frozenset[Owed] = frozenset()
         self._holders: Mapping[GroupId, frozenset[ServerId]] = {}
-        self._confirmed: dict[ChunkId, set[ServerId]] = {}
-        self._owed: set[Owed] = set()
-        self._owed_chunks: set[ChunkId] = set()
-        self._owed_confirmed: dict[ChunkId, set[ServerId]] = {}
-        self._orders: dict[ServerId, dict[ChunkId, None]] = {}
+        #: By chunk and server, when the order was given that the server has confirmed.
+        self._confirmed: dict[ChunkId, dict[ServerId, float]] = {}
+        #: By server and chunk, when the order was given first; None as long as it was not.
+        self._orders: dict[ServerId, dict[ChunkId, float | None]] = {}
         self._boots: dict[ServerId, BootId] = {}
 
     @property
@@ -69,8 +73,8 @@ class Discards:
 
     def withdraw(self) -> None:
         """Order nothing any more, and forget all confirmations."""
-        self._due, self._holders, self._confirmed, self._orders = {}, {}, {}, {}
-        self._owed, self._owed_chunks, self._owed_confirmed = set(), set(), {}
+        self._due, self._owed, self._holders = {}, frozenset(), {}
+        self._confirmed, self._orders = {}, {}
 
     def plan(
         self,
@@ -78,51 +82,59 @@ class Discards:
         owed: Iterable[Owed],
         holders: Mapping[GroupId, frozenset[ServerId]],
         present: Container[ServerId] = frozenset(),
+        *,
+        now_s: float,
+        validity_s: float,
     ) -> None:
         """Order these chunks, and no others, of those that hold their groups.
 
         Args:
             owed: ordered of the servers that owe it, and of all that hold its group once the debtor is ``present``.
+            validity_s: how long a confirmation counts; then the order is given again.
         """
         self._due = {chunk.chunk_id: chunk for chunk in due}
+        self._owed = frozenset(owed)
         self._holders = holders
-        self._owed = set(owed)
-        self._owed_chunks = {each.chunk_id for each in self._owed}
-        self._owed_confirmed = {
-            chunk_id: servers for chunk_id, servers in self._owed_confirmed.items() if chunk_id in self._owed_chunks
-        }
-        self._confirmed = {chunk_id: servers for chunk_id, servers in self._confirmed.items() if chunk_id in self._due}
-        self._orders = {}
-        for chunk_id in self._due:
-            confirmed = self._confirmed.get(chunk_id, ())
-            for server_id in holders.get(chunk_id.group_id, ()):
-                if server_id not in confirmed:
-                    self._orders.setdefault(server_id, {})[chunk_id] = None
+        wanted = {chunk_id: self._holders_of(chunk_id) for chunk_id in self._due}
         for each in self._owed:
             others = self._holders_of(each.chunk_id) if each.server_id in present else frozenset()
-            for server_id in {each.server_id, *others} - self._owed_confirmed.get(each.chunk_id, set()):
-                self._orders.setdefault(server_id, {})[each.chunk_id] = None
+            wanted[each.chunk_id] = wanted.get(each.chunk_id, frozenset()) | others | {each.server_id}
+        self._confirmed = {
+            chunk_id: {server_id: given_s for server_id, given_s in servers.items() if now_s - given_s <= validity_s}
+            for chunk_id, servers in self._confirmed.items()
+            if chunk_id in wanted
+        }
+        before, self._orders = self._orders, {}
+        for chunk_id, servers in wanted.items():
+            for server_id in servers - self._confirmed.get(chunk_id, {}).keys():
+                given_s = before.get(server_id, {}).get(chunk_id)
+                if given_s is not None and now_s - given_s > validity_s:
+                    given_s = None
+                self._orders.setdefault(server_id, {})[chunk_id] = given_s
 
-    def orders_for(self, server_id: ServerId) -> tuple[ChunkId, ...]:
+    def orders_for(self, server_id: ServerId, now_s: float) -> tuple[ChunkId, ...]:
         """Return what a server is to discard now, up to the bound of one message."""
-        return tuple(islice(self._orders.get(server_id, ()), DISCARDS_PER_ORDER_MAX))
+        orders = self._orders.get(server_id, {})
+        given = tuple(islice(orders, DISCARDS_PER_ORDER_MAX))
+        for chunk_id in given:
+            if orders[chunk_id] is None:
+                orders[chunk_id] = now_s
+        return given
 
     def heard(self, server_id: ServerId, boot_id: BootId, discarded: Iterable[ChunkId], settled_sequence: int) -> None:
-        """Take note of a report."""
+        """Take note of a report. What was not ordered, or not in this time, proves nothing."""
+        orders = self._orders.get(server_id, {})
         if self._boots.setdefault(server_id, boot_id) != boot_id:
             self._boots[server_id] = boot_id
             for servers in self._confirmed.values():
-                servers.discard(server_id)
-            for servers in self._owed_confirmed.values():
-                servers.discard(server_id)
+                servers.pop(server_id, None)
+            orders.update(dict.fromkeys(orders))
         for chunk_id in discarded:
-            if settled_sequence <= chunk_id.sequence:
+            given_s = orders.get(chunk_id)
+            if given_s is None or settled_sequence <= chunk_id.sequence:
                 continue
-            if chunk_id in self._due:
-                self._confirmed.setdefault(chunk_id, set()).add(server_id)
-            if chunk_id in self._owed_chunks:
-                self._owed_confirmed.setdefault(chunk_id, set()).add(server_id)
-            self._orders.get(server_id, {}).pop(chunk_id, None)
+            self._confirmed.setdefault(chunk_id, {})[server_id] = given_s
+            del orders[chunk_id]
 
     def finished(self, limit: int) -> tuple[Finished, ...]:
         """Return chunks that all holders have confirmed."""
@@ -130,7 +142,7 @@ class Discards:
             Finished(chunk, frozenset(self._confirmed.get(chunk_id, ())))
             for chunk_id, chunk in self._due.items()
             if chunk_id.group_id in self._holders
-            and self._holders[chunk_id.group_id] <= self._confirmed.get(chunk_id, frozenset())
+            and self._holders[chunk_id.group_id] <= self._confirmed.get(chunk_id, {}).keys()
         )
         return tuple(islice(done, limit))
 
@@ -145,7 +157,7 @@ class Discards:
         counts: Counter[ServerId] = Counter()
         for chunk_id, servers in self._confirmed.items():
             if chunk_id in self._due and not self._due[chunk_id].is_approved:
-                counts.update(servers)
+                counts.update(servers.keys())
         return counts
 
     def paid(self, limit: int) -> tuple[Owed, ...]:
@@ -153,7 +165,7 @@ class Discards:
         done = (
             each
             for each in self._owed
-            if {each.server_id, *self._holders_of(each.chunk_id)} <= self._owed_confirmed.get(each.chunk_id, set())
+            if {each.server_id, *self._holders_of(each.chunk_id)} <= self._confirmed.get(each.chunk_id, {}).keys()
         )
         return tuple(islice(done, limit))
 

@@ -1,10 +1,12 @@
 """What may be deleted, decided without a store: discards and their confirmations, stray copies, the breaker."""
 
+from collections.abc import Container, Iterable
+
 import pytest
 from master_harness import boot_id, server_id
 
 from dstore.core.groups import GroupEpoch, MemberState
-from dstore.core.ids import ChunkId, GroupId, ServerId
+from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.limits import DISCARDS_PER_ORDER_MAX, DROPS_PER_ORDER_MAX
 from dstore.master.breaker import Exposure, RecentLosses, is_excessive, worst
 from dstore.master.discards import Discards, DueChunk, Owed
@@ -30,87 +32,111 @@ def finished(discards: Discards) -> list[int]:
 # --- Discards --------------------------------------------------------------------------------------------------
 
 
+def plan(
+    discards: Discards,
+    due_now: list[DueChunk],
+    owed: list[Owed],
+    holders: dict[GroupId, frozenset[ServerId]],
+    present: Container[ServerId] = (),
+    now_s: float = 0.0,
+) -> None:
+    discards.plan(due_now, owed, holders, present, now_s=now_s, validity_s=10.0)
+
+
+def hear(
+    discards: Discards,
+    server_id: ServerId,
+    boot: BootId,
+    discarded: Iterable[ChunkId],
+    settled_sequence: int,
+    now_s: float = 0.0,
+) -> None:
+    """A server that was told reports."""
+    discards.orders_for(server_id, now_s)
+    discards.heard(server_id, boot, discarded, settled_sequence)
+
+
 def test_every_holder_is_told_until_it_has_confirmed() -> None:
     discards = Discards()
-    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
-    assert discards.orders_for(A) == discards.orders_for(B) == (chunk(5), chunk(6))
-    assert discards.orders_for(C) == ()
-    discards.heard(A, boot_id(1), [chunk(5)], 100)
-    assert (discards.orders_for(A), discards.orders_for(B)) == ((chunk(6),), (chunk(5), chunk(6)))
+    plan(discards, due(5, 6), [], {G1: frozenset({A, B})})
+    assert discards.orders_for(A, 0.0) == discards.orders_for(B, 0.0) == (chunk(5), chunk(6))
+    assert discards.orders_for(C, 0.0) == ()
+    hear(discards, A, boot_id(1), [chunk(5)], 100)
+    assert (discards.orders_for(A, 0.0), discards.orders_for(B, 0.0)) == ((chunk(6),), (chunk(5), chunk(6)))
     assert finished(discards) == []
-    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
-    assert discards.orders_for(A) == (chunk(6),)
-    discards.heard(B, boot_id(2), [chunk(5), chunk(6)], 100)
+    plan(discards, due(5, 6), [], {G1: frozenset({A, B})})
+    assert discards.orders_for(A, 0.0) == (chunk(6),)
+    hear(discards, B, boot_id(2), [chunk(5), chunk(6)], 100)
     assert finished(discards) == [5]
 
 
 @pytest.mark.parametrize(("settled_sequence", "counts"), [(0, False), (5, False), (6, True)])
 def test_a_confirmation_counts_once_no_writer_can_come_back(settled_sequence: int, counts: bool) -> None:
     discards = Discards()
-    discards.plan(due(5), [], {G1: frozenset({A})})
-    discards.heard(A, boot_id(1), [chunk(5)], settled_sequence)
+    plan(discards, due(5), [], {G1: frozenset({A})})
+    hear(discards, A, boot_id(1), [chunk(5)], settled_sequence)
     assert finished(discards) == ([5] if counts else [])
-    assert discards.orders_for(A) == (() if counts else (chunk(5),))
+    assert discards.orders_for(A, 0.0) == (() if counts else (chunk(5),))
 
 
 def test_another_run_of_a_server_has_to_confirm_again() -> None:
     discards = Discards()
-    discards.plan(due(5), [Owed(A, chunk(3))], {G1: frozenset({A})})
-    discards.heard(A, boot_id(1), [chunk(5), chunk(3)], 100)
+    plan(discards, due(5), [Owed(A, chunk(3))], {G1: frozenset({A})})
+    hear(discards, A, boot_id(1), [chunk(5), chunk(3)], 100)
     assert (finished(discards), discards.paid(9)) == ([5], (Owed(A, chunk(3)),))
-    discards.heard(A, boot_id(2), [], 100)
+    hear(discards, A, boot_id(2), [], 100)
     assert (finished(discards), discards.paid(9)) == ([], ())
 
 
 def test_what_a_server_owes_that_is_back_is_ordered_of_all_who_may_have_copied_it_again() -> None:
     discards, owed, holders = Discards(), [Owed(C, chunk(3))], {G1: frozenset({A, B})}
-    discards.plan([], owed, holders, present={A, B})
-    assert [discards.orders_for(each) for each in (A, B, C)] == [(), (), (chunk(3),)]
-    discards.plan([], owed, holders, present={A, B, C})
-    assert [discards.orders_for(each) for each in (A, B, C)] == [(chunk(3),)] * 3
-    discards.heard(C, boot_id(3), [chunk(3)], 100)
-    discards.heard(A, boot_id(1), [chunk(3)], 100)
+    plan(discards, [], owed, holders, present={A, B})
+    assert [discards.orders_for(each, 0.0) for each in (A, B, C)] == [(), (), (chunk(3),)]
+    plan(discards, [], owed, holders, present={A, B, C})
+    assert [discards.orders_for(each, 0.0) for each in (A, B, C)] == [(chunk(3),)] * 3
+    hear(discards, C, boot_id(3), [chunk(3)], 100)
+    hear(discards, A, boot_id(1), [chunk(3)], 100)
     assert discards.paid(9) == ()
-    discards.plan([], owed, holders, present={A, B, C})
-    assert [discards.orders_for(each) for each in (A, B, C)] == [(), (chunk(3),), ()]
-    discards.heard(B, boot_id(2), [chunk(3)], 100)
+    plan(discards, [], owed, holders, present={A, B, C})
+    assert [discards.orders_for(each, 0.0) for each in (A, B, C)] == [(), (chunk(3),), ()]
+    hear(discards, B, boot_id(2), [chunk(3)], 100)
     assert discards.paid(9) == (Owed(C, chunk(3)),)
 
 
 def test_a_new_member_has_to_confirm_too() -> None:
     discards = Discards()
-    discards.plan(due(5), [], {G1: frozenset({A})})
-    discards.heard(A, boot_id(1), [chunk(5)], 100)
-    discards.plan(due(5), [], {G1: frozenset({A, B})})
+    plan(discards, due(5), [], {G1: frozenset({A})})
+    hear(discards, A, boot_id(1), [chunk(5)], 100)
+    plan(discards, due(5), [], {G1: frozenset({A, B})})
     assert finished(discards) == []
-    assert discards.orders_for(B) == (chunk(5),)
+    assert discards.orders_for(B, 0.0) == (chunk(5),)
 
 
 def test_a_group_whose_holders_are_not_known_is_never_finished() -> None:
     discards = Discards()
-    discards.plan(due(5), [], {})
+    plan(discards, due(5), [], {})
     assert finished(discards) == []
-    discards.plan(due(5), [], {G1: frozenset()})
+    plan(discards, due(5), [], {G1: frozenset()})
     assert finished(discards) == [5]
 
 
 def test_withdrawing_forgets_orders_and_confirmations() -> None:
     discards = Discards()
-    discards.plan(due(5, 6), [Owed(B, chunk(3))], {G1: frozenset({A, B})})
-    discards.heard(A, boot_id(1), [chunk(5)], 100)
-    discards.heard(B, boot_id(2), [chunk(5), chunk(3)], 100)
+    plan(discards, due(5, 6), [Owed(B, chunk(3))], {G1: frozenset({A, B})})
+    hear(discards, A, boot_id(1), [chunk(5)], 100)
+    hear(discards, B, boot_id(2), [chunk(5), chunk(3)], 100)
     discards.withdraw()
-    assert (discards.orders_for(A), discards.orders_for(B), discards.ordered_count) == ((), (), 0)
+    assert (discards.orders_for(A, 0.0), discards.orders_for(B, 0.0), discards.ordered_count) == ((), (), 0)
     assert (finished(discards), discards.paid(9)) == ([], ())
-    discards.plan(due(5, 6), [], {G1: frozenset({A, B})})
+    plan(discards, due(5, 6), [], {G1: frozenset({A, B})})
     assert finished(discards) == []
 
 
 def test_what_was_not_ordered_is_not_confirmed() -> None:
     discards = Discards()
-    discards.plan(due(5), [], {G1: frozenset({A})})
-    discards.heard(A, boot_id(1), [chunk(7)], 100)
-    discards.plan(due(7), [], {G1: frozenset({A})})
+    plan(discards, due(5), [], {G1: frozenset({A})})
+    hear(discards, A, boot_id(1), [chunk(7)], 100)
+    plan(discards, due(7), [], {G1: frozenset({A})})
     assert finished(discards) == []
 
 
@@ -118,22 +144,54 @@ def test_what_was_not_ordered_is_not_confirmed() -> None:
 def test_orders_fit_a_message(extra: int) -> None:
     discards = Discards()
     count = DISCARDS_PER_ORDER_MAX + extra
-    discards.plan(due(*range(count)), [], {G1: frozenset({A})})
-    first = discards.orders_for(A)
+    plan(discards, due(*range(count)), [], {G1: frozenset({A})})
+    first = discards.orders_for(A, 0.0)
     assert len(first) == min(count, DISCARDS_PER_ORDER_MAX)
-    discards.heard(A, boot_id(1), first, count)
-    assert len(discards.orders_for(A)) == max(0, extra)
+    hear(discards, A, boot_id(1), first, count)
+    assert len(discards.orders_for(A, 0.0)) == max(0, extra)
 
 
 def test_a_server_is_told_what_it_owes() -> None:
     discards = Discards()
-    discards.plan([], [Owed(A, chunk(3))], {})
-    assert (discards.orders_for(A), discards.orders_for(B)) == ((chunk(3),), ())
-    discards.heard(B, boot_id(2), [chunk(3)], 100)
+    plan(discards, [], [Owed(A, chunk(3))], {})
+    assert (discards.orders_for(A, 0.0), discards.orders_for(B, 0.0)) == ((chunk(3),), ())
+    hear(discards, B, boot_id(2), [chunk(3)], 100)
     assert discards.paid(9) == ()
-    discards.heard(A, boot_id(1), [chunk(3)], 100)
+    hear(discards, A, boot_id(1), [chunk(3)], 100)
     assert discards.paid(9) == (Owed(A, chunk(3)),)
-    assert discards.orders_for(A) == ()
+    assert discards.orders_for(A, 0.0) == ()
+
+
+def test_confirmations_count_together_only_when_they_are_of_one_time() -> None:
+    discards, holders = Discards(), {G1: frozenset({A, B})}
+    plan(discards, due(5), [], holders)
+    hear(discards, A, boot_id(1), [chunk(5)], 100)
+    plan(discards, due(5), [], holders, now_s=10.0)
+    assert discards.orders_for(A, 10.0) == ()
+    plan(discards, due(5), [], holders, now_s=10.1)
+    assert discards.orders_for(A, 10.1) == (chunk(5),), "it may have copied it again from the other"
+    hear(discards, B, boot_id(2), [chunk(5)], 100, now_s=10.1)
+    assert finished(discards) == []
+    discards.heard(A, boot_id(1), [chunk(5)], 100)
+    assert finished(discards) == [5]
+
+
+def test_a_confirmation_is_as_old_as_its_order() -> None:
+    discards, holders = Discards(), {G1: frozenset({A, B})}
+    plan(discards, due(5), [], holders)
+    assert discards.orders_for(A, 0.0) == (chunk(5),)
+    plan(discards, due(5), [], holders, now_s=9.0)
+    hear(discards, A, boot_id(1), [chunk(5)], 100, now_s=9.0)
+    plan(discards, due(5), [], holders, now_s=11.0)
+    assert discards.orders_for(A, 11.0) == (chunk(5),)
+
+
+def test_what_was_never_told_is_not_confirmed() -> None:
+    discards = Discards()
+    plan(discards, due(5), [], {G1: frozenset({A})})
+    discards.heard(A, boot_id(1), [chunk(5)], 100)
+    assert finished(discards) == []
+    assert discards.orders_for(A, 0.0) == (chunk(5),)
 
 
 # --- Strays ----------------------------------------------------------------------------------------------------
