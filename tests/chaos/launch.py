@@ -65,9 +65,8 @@ def _main() -> int:
     function, role, *arguments = sys.argv[1:]
     # A server must not outlive the test that started it, however that ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Before anything else is imported, which would read the usual values. The shorter interval only saves time.
+    # Before anything else is imported, which would read the usual number.
     limits.DISK_THREADS = 1
-    limits.HEARTBEAT_INTERVAL_S = 0.25
     if function != "-" and role == "pool":
         _count_up_in_pool_threads(function)
     from dstore.cli.app import main

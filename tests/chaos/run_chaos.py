@@ -38,7 +38,7 @@ from dstore.rpc.channel import Connections
 CHUNKSERVERS = 5
 CLIENTS = 4
 #: How long the cluster may take to become well once the faults are over.
-RECOVERY_S = 180.0
+RECOVERY_S = 300.0
 LONG_PAUSE_S = 80.0
 _NOTE_INTERVAL_S = 10.0
 _MIB = 1024 * 1024
