@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstore.cli import cluster_file, local_cluster, local_plan
+from dstore.cli.cluster_file import LocalProcess
 from dstore.cli.exit_codes import ExitCode
 from dstore.cli.local_directory import find_directory, profile_name
+from dstore.cli.local_process import running_pid
 from dstore.cli.master_calls import ask, wait_drained
 from dstore.cli.operator_text import balance_lines, drain_lines, scrub_lines
 from dstore.cli.output import Output
 from dstore.cli.quantities import count, format_duration, parse_duration
 from dstore.cli.target import Target
 from dstore.client.profile import resolve_profile
-from dstore.core.errors import InvalidRequest
+from dstore.core.errors import InvalidRequest, NotFound
 from dstore.core.groups import Duty
 from dstore.core.operations import DutyChange, MemberMove, PauseAction
 from dstore.core.text import printable
@@ -103,8 +105,13 @@ def activate(target: Target, name: str) -> int:
 def remove(target: Target, directory: Path | None, name: str) -> int:
     """Forget a chunkserver, in the cluster and among the servers of this machine."""
     endpoint = _endpoint(target)
-    ask(endpoint, lambda admin: admin.remove_node(name))
     place = find_directory(os.environ, directory, profile_name(os.environ, target.profile))
+    try:
+        ask(endpoint, lambda admin: admin.remove_node(name))
+    except NotFound:
+        # Whoever removed it from elsewhere left it among the servers of this machine.
+        if not _has_ended(place, endpoint, name):
+            raise
     local = _forget_local(place, endpoint, name)
     stays = "" if local is None else f" Its data in {printable(local)} is not needed any more, and can be deleted."
     Output(as_json=target.as_json).result(
@@ -150,10 +157,22 @@ def _tell_left(output: Output, name: str, left: int) -> None:
         output.text(f"  {printable(name)} is in {count(left, 'placement group')}")
 
 
+def _find_local(directory: Path, endpoint: str, name: str) -> LocalProcess | None:
+    cluster = cluster_file.read(directory)
+    if cluster is None or cluster.endpoint != endpoint:
+        return None
+    return next((each for each in cluster.chunkservers if each.name == name), None)
+
+
+def _has_ended(directory: Path, endpoint: str, name: str) -> bool:
+    """Whether it is a server on this machine that does not run."""
+    process = _find_local(directory, endpoint, name)
+    return process is not None and running_pid(process) is None
+
+
 def _forget_local(directory: Path, endpoint: str, name: str) -> str | None:
     """Take a server out of the cluster on this machine, if it is one of it; return its directory."""
-    cluster = cluster_file.read(directory)
-    if cluster is None or cluster.endpoint != endpoint or name not in {each.name for each in cluster.chunkservers}:
+    if _find_local(directory, endpoint, name) is None:
         return None
     with local_cluster.locked(directory):
         cluster = local_cluster.existing_cluster(directory)

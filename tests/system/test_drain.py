@@ -94,35 +94,29 @@ def test_a_server_is_drained_and_removed(four: GrowingCluster) -> None:
     assert codes(four) == {"SERVER_DRAINING"}, "it can be removed, and nothing else is to be said"
     check_all(four)
 
-    removal = four.check_json("node", "remove", "cs-4")
-    assert removal["directory"] == str(four.directory("cs-4"))
-    assert four.pid("cs-4") is None
+    # Removed from elsewhere, its process is told, and ends.
+    elsewhere = ("--dir", str(four.home / "nothing"))
+    assert four.check_json("node", "remove", "cs-4", *elsewhere)["directory"] is None
+    wait_until(lambda: four.pid("cs-4") is None, what="cs-4 has ended", timeout_s=30)
+    assert "SERVER_REMOVED" in four.log("cs-4")
     assert set(servers(four)) == {"cs-1", "cs-2", "cs-3"}
-    wait_well(four)
-    check_all(four)
-    arguments = ["chunkserver", "run", "--dir", str(four.directory("cs-4")), "--name", "cs-4", "--master"]
-    arguments += [four.endpoint, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
-    reason, message = refusal(four, *arguments)
-    assert reason == "SERVER_REMOVED"
-    assert "empty directory" in message
-    assert refusal(four, "node", "remove", "cs-4")[0] == "NODE_UNKNOWN"
-
-    # Three copies need three servers.
-    reason, message = refusal(four, "node", "drain", "cs-1", "--wait")
-    assert reason == "DRAIN_REFUSED"
-    assert "Start or add a chunkserver" in message
-    assert servers(four)["cs-1"]["duty"] == "active"
+    assert refusal(four, "node", "remove", "cs-4", *elsewhere)[0] == "NODE_UNKNOWN"
+    # On this machine, it is forgotten as well.
+    assert four.check_json("node", "remove", "cs-4")["directory"] == str(four.directory("cs-4"))
     four.size = 3
-    four.check("down", "--dir", str(four.root))
     four.start()
     assert four.pid("cs-4") is None, "who was removed is not started again"
+    wait_well(four)
     check_all(four)
 
 
 def test_new_servers_get_their_share(three: GrowingCluster) -> None:
     put_all(three)
-    before = servers(three)
-    assert {each["group_count"] for each in before.values()} == {before["cs-1"]["group_count"]}
+    # Three copies need three servers.
+    reason, message = refusal(three, "node", "drain", "cs-1", "--wait")
+    assert reason == "DRAIN_REFUSED"
+    assert "Start or add a chunkserver" in message
+    assert {each["duty"] for each in servers(three).values()} == {"active"}
     three.size = 5
     three.start()
     three.check("balance", "--pause")
