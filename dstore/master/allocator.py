@@ -41,7 +41,7 @@ class Allocator:
     async def catch_up(self, change_count: int) -> None:
         """Read the groups again if others than this master have changed some; ``change_count`` was read before."""
         if self._groups.change_count != change_count:
-            self._groups = await self._store.read(load_groups)
+            await self._reload()
 
     async def targets(self, count: int, avoid: Iterable[ServerId] = ()) -> Targets:
         """Return a place for each of ``count`` chunks, or the error that says why there is none."""
@@ -81,7 +81,7 @@ class Allocator:
     async def know(self, group_ids: Iterable[GroupId]) -> None:
         """Read the groups again if one of these is not known; another caller may just have made it."""
         if self._is_stale or any(group_id not in self._groups.by_id for group_id in group_ids):
-            self._groups = await self._store.read(load_groups)
+            await self._reload()
 
     def _views(self) -> dict[ServerId, placement.ServerView]:
         states = self._membership.states(self._clock.monotonic_s())
@@ -99,7 +99,7 @@ class Allocator:
         """Make the groups that are planned for now; return whether there were any."""
         async with self._making:
             if self._is_stale:
-                self._groups = await self._store.read(load_groups)
+                await self._reload()
                 self._is_stale = False
             plan = placement.plan_groups(tuple(self._views().values()), self._groups.groups, self._policy)
             if not plan:
@@ -107,9 +107,18 @@ class Allocator:
             # Until the new map is read, a caller that is cancelled here leaves groups behind that nobody knows.
             self._is_stale = True
             await self._store.write(lambda tx: insert_groups(tx, plan))
-            self._groups = await self._store.read(load_groups)
+            await self._reload()
             self._is_stale = False
             return True
+
+    async def _reload(self) -> None:
+        """Read the groups; again when changes were adopted meanwhile, which what was read may lack."""
+        while True:
+            before = self._groups
+            groups = await self._store.read(load_groups)
+            if self._groups is before:
+                self._groups = groups
+                return
 
     def _replica(self, group: PlacedGroup, server_id: ServerId, now_s: float) -> Replica:
         state = self._membership.state(server_id, now_s)

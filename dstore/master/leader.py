@@ -66,7 +66,7 @@ class Leadership:
 
     def see(self, row: LeaderRow, now_s: float) -> None:
         """Take note of the row, read after ``now_s`` or written."""
-        if row.epoch < self._row.epoch:
+        if (row.epoch, row.beat) < (self._row.epoch, self._row.beat):
             # Read before what was seen already.
             return
         if row != self._row or self._changed_s is None:
@@ -104,7 +104,7 @@ def beat(tx: Transaction, name: str, epoch: int) -> LeaderRow:
 
 def release(tx: Transaction, name: str) -> LeaderRow:
     """Give up the lead, so that another master need not wait; one that does not lead changes nothing."""
-    tx.execute("UPDATE leader SET holder = '' WHERE holder = ?", (name,))
+    tx.execute("UPDATE leader SET holder = '', beat = beat + 1 WHERE holder = ?", (name,))
     return read(tx)
 
 

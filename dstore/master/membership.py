@@ -205,6 +205,15 @@ class Membership:
         elif live.suspicious_since_s is None:
             live.suspicious_since_s = now_s
 
+    def excuse(self, duration_s: float, now_s: float) -> None:
+        """Leave out of account that nobody was heard for a while, because this master itself stood still."""
+        self._started_s = min(now_s, self._started_s + duration_s)
+        for live in self._servers.values():
+            if live.seen_s is not None:
+                live.seen_s = min(now_s, live.seen_s + duration_s)
+            if live.suspicious_since_s is not None:
+                live.suspicious_since_s = min(now_s, live.suspicious_since_s + duration_s)
+
     def _state(self, live: _Live, now_s: float) -> ServerState:
         age_s = None if live.seen_s is None else max(0.0, now_s - live.seen_s)
         away_s = now_s - self._started_s if age_s is None else age_s

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from dstore.core.errors import Conflict, LimitExceeded
-from dstore.core.limits import RUNNING_TIME_STEP_S
+from dstore.core.limits import RUNNING_TIME_STEP_S, SERVER_SUSPECT_AFTER_S
 from dstore.core.status import ClusterStatus
 from dstore.master import leader, requests, retention, writes
 from dstore.master.facts import Facts
@@ -29,7 +29,7 @@ class Upkeep:
         self._show = show
         self._planning = Planning(master.shared)
         self._missing = MissingOrders()
-        self._counted_s = master.shared.clock.monotonic_s()
+        self._counted_s = self._watched_s = master.shared.clock.monotonic_s()
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -37,11 +37,29 @@ class Upkeep:
         Raises:
             Unavailable, CommitUnknown: the store has failed, and the process has to end.
         """
+        watching = asyncio.create_task(self._watch_time(), name="watch-time")
+        try:
+            while True:
+                self._excuse_pause()
+                started_s = self._now_s()
+                await self.step()
+                # A large cluster is looked at less often, so that most of the time is left for its calls.
+                await asyncio.sleep(max(UPKEEP_INTERVAL_S, 2 * (self._now_s() - started_s)))
+        finally:
+            watching.cancel()
+
+    async def _watch_time(self) -> None:
         while True:
-            started_s = self._now_s()
-            await self.step()
-            # A large cluster is looked at less often, so that most of the time is left for its calls.
-            await asyncio.sleep(max(UPKEEP_INTERVAL_S, 2 * (self._now_s() - started_s)))
+            self._excuse_pause()
+            await asyncio.sleep(UPKEEP_INTERVAL_S)
+
+    def _excuse_pause(self) -> None:
+        """Notice that this process stood still: what it did not hear then says nothing about the servers."""
+        now_s = self._now_s()
+        late_s = now_s - self._watched_s - UPKEEP_INTERVAL_S
+        if late_s >= SERVER_SUSPECT_AFTER_S:
+            self._shared.membership.excuse(late_s, now_s)
+        self._watched_s = now_s
 
     async def step(self) -> None:
         """Do one round. When the store is busy, what could not be written waits for the next one."""

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from master_harness import MasterHarness
+from model_servers import ModelCluster
 
 
 @pytest.fixture
@@ -20,3 +21,15 @@ async def cluster(empty: MasterHarness) -> MasterHarness:
     """A master with three chunkservers."""
     await empty.join(1, 2, 3)
     return empty
+
+
+@pytest.fixture
+async def model(empty: MasterHarness) -> ModelCluster:
+    """Five servers with some files."""
+    model = ModelCluster(empty)
+    await model.start(1, 2, 3, 4, 5)
+    await model.step()
+    for number in range(4):
+        await model.write(f"/{number}", chunk_count=5)
+    await model.step(2)
+    return model

@@ -58,6 +58,7 @@ def test_a_row_that_was_read_before_says_nothing() -> None:
     leadership = Leadership("a")
     leadership.see(LeaderRow("a", 2, 9), 100.0)
     leadership.see(LeaderRow("b", 1, 8), 101.0)
+    leadership.see(LeaderRow("", 2, 8), 101.0)
     assert leadership.is_leading
     assert leadership.epoch == 2
 

@@ -11,18 +11,6 @@ from dstore.core.operations import PauseAction
 from dstore.core.status import Health
 
 
-@pytest.fixture
-async def model(empty: MasterHarness) -> ModelCluster:
-    """Five servers with some files."""
-    model = ModelCluster(empty)
-    await model.start(1, 2, 3, 4, 5)
-    await model.step()
-    for number in range(4):
-        await model.write(f"/{number}", chunk_count=5)
-    await model.step(2)
-    return model
-
-
 async def drain(model: ModelCluster, number: int, *, dry_run: bool = False) -> int:
     change = await model.harness.master.admin.set_node_duty(
         f"cs-{number}", Duty.DRAINING, duration_s=0.0, dry_run=dry_run

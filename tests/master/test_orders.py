@@ -12,18 +12,6 @@ from dstore.core.limits import SERVER_OUT_AFTER_DEFAULT_S
 from dstore.core.upkeep import Outcomes, Source
 
 
-@pytest.fixture
-async def model(empty: MasterHarness) -> ModelCluster:
-    """Five servers with some files."""
-    model = ModelCluster(empty)
-    await model.start(1, 2, 3, 4, 5)
-    await model.step()
-    for number in range(4):
-        await model.write(f"/{number}", chunk_count=5)
-    await model.step(2)
-    return model
-
-
 async def test_assignments_come_once(model: ModelCluster) -> None:
     server = model.server(1)
     known = await model.harness.send(server.report())

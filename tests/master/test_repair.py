@@ -1,5 +1,6 @@
 """The master repairs: whatever happens to servers, every chunk returns to its copies, and no copy is made up."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,21 +9,9 @@ from master_harness import MasterHarness, server_id
 from model_servers import ModelCluster
 
 from dstore.core.groups import MemberState, ServerPhase
-from dstore.core.limits import LEADER_LEASE_S, SERVER_OUT_AFTER_DEFAULT_S
+from dstore.core.limits import SERVER_OUT_AFTER_DEFAULT_S
 from dstore.core.status import Health
 from dstore.core.upkeep import DiskProbe, Filled, Outcomes
-
-
-@pytest.fixture
-async def model(empty: MasterHarness) -> ModelCluster:
-    """Five servers with some files."""
-    model = ModelCluster(empty)
-    await model.start(1, 2, 3, 4, 5)
-    await model.step()
-    for number in range(4):
-        await model.write(f"/{number}", chunk_count=5)
-    await model.step(2)
-    return model
 
 
 def phase(model: ModelCluster, number: int) -> ServerPhase:
@@ -332,61 +321,6 @@ async def test_out_after_can_be_chosen(tmp_path: Path) -> None:
     await harness.store.close()
 
 
-def codes(model: ModelCluster) -> list[str]:
-    return [check.code for check in model.harness.shown[-1].checks]
-
-
-async def test_the_status_says_what_is_being_done_and_how_long_it_takes(model: ModelCluster) -> None:
-    model.stop(2)
-    await model.step(7)
-    assert codes(model) == ["SERVER_DOWN", "CHUNKS_UNDER_REPLICATED"]
-    await jump(model, SERVER_OUT_AFTER_DEFAULT_S)
-    await jump(model, 1)
-    assert codes(model) == ["SERVER_OUT", "CHUNKS_UNDER_REPLICATED", "GROUPS_FILLING"]
-    message = model.harness.shown[-1].checks[-1].message
-    assert "copies of placement groups are being made" in message
-    assert "KiB to copy" in message
-    for server in model.servers.values():
-        server.copied_bytes += 16_384
-    await jump(model, 1)
-    assert "/s" in model.harness.shown[-1].checks[-1].message
-    await model.step(5)
-    assert codes(model) == ["SERVER_OUT"]
-    assert "dstore node remove cs-2" in model.harness.shown[-1].checks[0].hint
-
-
-async def test_a_repair_without_a_server_for_it_says_so(empty: MasterHarness) -> None:
-    model = ModelCluster(empty)
-    await model.start(1, 2, 3)
-    await model.write("/x", chunk_count=3)
-    model.stop(3)
-    await model.step(7)
-    await jump(model, SERVER_OUT_AFTER_DEFAULT_S)
-    await jump(model, 1)
-    assert "REPAIR_STUCK" in codes(model)
-    assert "no chunkserver can become one" in model.harness.shown[-1].checks[-1].message
-
-
-async def test_troubled_disks_are_named(model: ModelCluster) -> None:
-    model.server(1).suspicion = "an fsync failed"
-    model.server(2).probe = DiskProbe(3.5, 0.0)
-    await model.step(2)
-    assert codes(model)[:2] == ["DISK_SUSPECT", "DISK_SLOW"]
-    suspect, slow = model.harness.shown[-1].checks[:2]
-    assert "cs-1 takes no writes (an fsync failed)" in suspect.message
-    assert "cs-2 takes 3.5 s" in slow.message
-
-
-async def test_a_cluster_that_nobody_leads_is_never_ok(model: ModelCluster) -> None:
-    await model.harness.restart()
-    await model.beat()
-    # The row says that somebody leads, and its beat goes on standing still.
-    model.harness.clock.now_s += 2 * LEADER_LEASE_S + 1
-    await model.beat()
-    status = await model.harness.master.admin.get_status()
-    assert [check.code for check in status.checks] == ["NO_LEADER"]
-
-
 async def test_a_former_holder_saves_what_all_members_lost(model: ModelCluster) -> None:
     """The last whole members die for good while their group is filled; one that was replaced before comes back."""
     group_id = next(iter(await model.committed())).group_id
@@ -409,3 +343,32 @@ async def test_a_former_holder_saves_what_all_members_lost(model: ModelCluster) 
     ]
     assert len([server for server in holders if server.is_running]) == 3
     assert model.harness.shown[-1].unavailable_chunks == 0
+
+
+async def test_a_master_that_stood_still_puts_nobody_out(model: ModelCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after SIGSTOP: the time in which it could not hear anybody is nobody's fault."""
+
+    class Stop(Exception):
+        pass
+
+    clock, pauses = model.harness.clock, [1.0, 1.0, 3600.0, 1.0]
+
+    async def sleep(_: float) -> None:
+        if not pauses:
+            raise Stop
+        clock.now_s += pauses.pop(0)
+        await asyncio_sleep(0)
+        assert {phase(model, number) for number in range(1, 6)} <= {
+            ServerPhase.UP,
+            ServerPhase.SUSPECT,
+            ServerPhase.DOWN,
+        }
+
+    asyncio_sleep = asyncio.sleep
+    monkeypatch.setattr("dstore.master.upkeep.asyncio.sleep", sleep)
+    with pytest.raises(Stop):
+        await model.harness.upkeep.run()
+    monkeypatch.undo()
+    assert await model.harness.rows("SELECT COUNT(*) FROM servers WHERE is_out = 1") == [(0,)]
+    await model.beat()
+    assert {phase(model, number) for number in range(1, 6)} == {ServerPhase.UP}
