@@ -105,7 +105,14 @@ class Checkers:
             return
         key = (chunk_id.group_id, chunk_id.sequence)
         members = [row[0] for row in self._look("SELECT server_id FROM group_members WHERE group_id = ?", key[0])]
+        deleted = self._look(
+            "SELECT d.deleted_running_s, c.value FROM deleted_chunks d, counters c "
+            "WHERE d.group_id = ? AND d.sequence = ? AND c.name = 'running_s'",
+            *key,
+        )
         is_member = any(self._name_of(member) == server for member in members)
+        if is_member and deleted and deleted[0][1] - deleted[0][0] < self._world.pace.grace_s:
+            self.report(9, f"{server} let go of chunk {chunk_id} within the grace of its deletion")
         committed = self._look("SELECT 1 FROM chunks WHERE group_id = ? AND sequence = ?", *key)
         written = self._look("SELECT 1 FROM intent_chunks WHERE group_id = ? AND sequence = ?", *key)
         if is_member and (committed or written):

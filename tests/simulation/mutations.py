@@ -42,7 +42,7 @@ class Mutation:
 
 MUTATIONS = {
     "no fsync of chunk files": Mutation(
-        ("dstore.chunkserver.localwriter", "LocalWriter._make_durable"),
+        ("dstore.chunkserver.newchunk", "NewChunk.seal"),
         "await self._file.sync()",
         "pass",
         1,
@@ -67,6 +67,12 @@ MUTATIONS = {
         "if stored:",
         "if False:",
         4,
+    ),
+    "no grace before chunks are discarded": Mutation(
+        ("dstore.master.deletions", "read_due"),
+        'counters.read(tx, "running_s") - grace_s',
+        'counters.read(tx, "running_s")',
+        9,
     ),
     "epochs are not compared": Mutation(
         ("dstore.chunkserver.epochs", "GroupEpochs.check"),

@@ -74,6 +74,31 @@ class Nemesis:
         for node in self._world.nodes:
             self._loop.resume(node)
 
+    def impair(self, node: Node) -> str:
+        """Do one lasting thing to one server; return what. ``repair`` ends it."""
+        others = [other.name for other in self._world.nodes if other is not node]
+        there, back = [(node.name, other) for other in others], [(other, node.name) for other in others]
+        network, cut = self._world.network, Condition(is_cut=True)
+        kinds: dict[str, Callable[[], object]] = {
+            "dead": lambda: node.stop(power=False),
+            "without power": lambda: node.stop(power=True),
+            "standing still": lambda: self._loop.pause(node),
+            "with a hung disk": lambda: self._harm(self._world.disks[node.name], DiskFaults(delay_s=(60, 90)), 1e9),
+            "cut off from hearing": lambda: network.change(back, cut),
+            "cut off from being heard": lambda: network.change(there, cut),
+            "cut off": lambda: network.change(there + back, cut),
+            "slow": lambda: network.change(there + back, Condition(delay_s=(0.5, 1.5))),
+        }
+        kind = self._dice.choice(tuple(kinds))
+        self._world.trace.note(self._loop.time(), f"{node.name} is {kind}")
+        kinds[kind]()
+        return kind
+
+    def repair(self, node: Node) -> None:
+        """End what ``impair`` did."""
+        self.stop()
+        node.start()
+
     def _strike(self) -> None:
         if self._stopped:
             return

@@ -18,9 +18,12 @@ from simulation.node import Process
 from simulation.workload import Workload
 from simulation.world import World
 
-SAFETY_DURATION_S = 60.0
+SAFETY_DURATION_S = 45.0
 #: How long a cluster may take to become well once nothing breaks any more.
 RECOVERY_DURATION_MAX_S = 300.0
+#: How long a write and a read may take together while one server is out of order: the stall of a whole chain, and of
+#: one replica.
+TOLERATED_DURATION_S = 30.0
 #: How long tasks may take to end when they are cancelled.
 END_DURATION_S = 60.0
 #: A directory in memory, if this machine has it.
@@ -62,7 +65,7 @@ class _Run:
         self._history = History()
         self._world = World(seed, directory, server_count=5, client_count=3, client_program=self._client_program)
         dice = self._world.dice
-        self._workload = Workload(self._history, dice.fork("workload"), pause_s=dice.choice((0.3, 1.0, 2.0)))
+        self._workload = Workload(self._history, dice.fork("workload"), pause_s=dice.choice((0.4, 1.0, 2.0)))
         self._nemesis = Nemesis(self._world, dice.fork("nemesis"))
         self._checkers = Checkers(self._world, self._nemesis)
         self._broken: list[str] = []
@@ -145,6 +148,8 @@ class _Run:
         self._workload.stopping = True
         async with self._observer() as (process, client):
             await self._until_tidy(client)
+            if self._dead is None:
+                await self._tolerate(process, client)
             await self._workload.read_all(process, client)
             operation = await self._workload.put_path(process, client, "/a/x", 40_000, plain=True)
             if operation.certainty is not Certainty.DONE:
@@ -167,6 +172,23 @@ class _Run:
         self._broken.append(
             f"Invariant 13: not tidy {RECOVERY_DURATION_MAX_S:.0f} s after the last fault: " + "; ".join(untidy[:20])
         )
+
+    async def _tolerate(self, process: Process, client: AsyncClient) -> None:
+        """Invariant 14: with one server dead, hung, slow or cut off, writes and reads go on within seconds."""
+        node = self._world.dice.choice(self._world.servers)
+        kind = self._nemesis.impair(node)
+        for number in range(3):
+            began_s = self._world.loop.time()
+            put = await self._workload.put_path(process, client, "/a/x", 20_000 + number, plain=True)
+            get = await self._workload.get_path(process, client, "/a/x")
+            took_s = self._world.loop.time() - began_s
+            done = put.certainty is get.certainty is Certainty.DONE
+            if not done or took_s > TOLERATED_DURATION_S:
+                self._broken.append(
+                    f"Invariant 14: with {node.name} {kind}, a write and a read took {took_s:.0f} s: {put}; {get}"
+                )
+        self._nemesis.repair(node)
+        await asyncio.sleep(2.0)
 
     async def _approve(self) -> None:
         """Let the collection go on, as an operator does who knows that much was deleted."""

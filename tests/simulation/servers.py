@@ -32,13 +32,16 @@ class ServerPlace:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a cluster waits before it acts: short, so that everything happens in a simulated minute or two."""
+    """How long a cluster waits before it acts: short, so that everything happens in a simulated minute or two.
+
+    As in a real cluster, the trash keeps chunks longer than a server can be away without being out.
+    """
 
     retention_s: int = 10
     out_after_s: float = 20.0
     scrub_period_s: float = 40.0
     copy_bytes_per_s: int = 0
-    trash_delay_s: float = 10.0
+    trash_delay_s: float = 45.0
     grace_s: int = 10
     drop_grace_s: float = 10.0
 

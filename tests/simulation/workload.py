@@ -83,7 +83,7 @@ class Workload:
         for family in FAMILIES:
             names = (*_MOVING, "x", "y") if family == "/m" else _FILES
             for name in names:
-                await self._get_path(process, client, f"{family}/{name}")
+                await self.get_path(process, client, f"{family}/{name}")
             for directory in (family, *(f"{family}/{each}" for each in ("s", "p", "q"))):
                 await self._list_path(process, client, directory)
 
@@ -112,9 +112,10 @@ class Workload:
         return operation
 
     async def _get(self, process: Process, client: AsyncClient, family: str) -> None:
-        await self._get_path(process, client, self._any_path(family))
+        await self.get_path(process, client, self._any_path(family))
 
-    async def _get_path(self, process: Process, client: AsyncClient, path: str) -> None:
+    async def get_path(self, process: Process, client: AsyncClient, path: str) -> Operation:
+        """Read a file."""
         operation = self.history.begin(process.node.name, "get", path)
 
         def understand(data: bytes) -> object:
@@ -124,6 +125,7 @@ class Workload:
             return number
 
         await self._record(process, client, operation, client.get(path), understand)
+        return operation
 
     async def _stat(self, process: Process, client: AsyncClient, family: str) -> None:
         path = self._any_path(family)

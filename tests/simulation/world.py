@@ -47,7 +47,7 @@ class World:
         self.keyring = Keyring([Kek(self.kek)])
         self.pace = Pace(
             retention_s=self.dice.choice((0, 5, 20)),
-            out_after_s=self.dice.choice((8.0, 20.0, 40.0)),
+            out_after_s=self.dice.choice((8.0, 20.0)),
             copy_bytes_per_s=self.dice.choice((0, 0, 100_000)),
         )
         self.policy = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server", self.pace.retention_s)
