@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from cluster import LocalTestCluster, wait_until
-from large_files import client_of
 
 import dstore
 
