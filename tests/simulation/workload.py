@@ -108,8 +108,19 @@ class Workload:
         elif throw < 0.3 and path in self._versions:
             options = {"if_version": self._versions[path]}
         operation = self.history.begin(process.node.name, "put", path, content=number, size=size_bytes, **options)
-        await self._record(process, client, operation, client.put(path, data, **options), self._note_version(path))
+        is_slow = not plain and size_bytes > CHUNK and self._dice.happens(0.4)
+        call = self._write_slowly(client, path, data, options) if is_slow else client.put(path, data, **options)
+        await self._record(process, client, operation, call, self._note_version(path))
         return operation
+
+    async def _write_slowly(self, client: AsyncClient, path: str, data: bytes, options: dict[str, Any]) -> FileInfo:
+        """Write chunk by chunk, with time between them: what was allocated for the later ones grows old."""
+        async with await client.open_write(path, **options) as file:
+            for start in range(0, len(data), CHUNK):
+                await file.write(data[start : start + CHUNK])
+                await asyncio.sleep(self._dice.expovariate(1 / 4.0))
+        assert file.info is not None
+        return file.info
 
     async def _get(self, process: Process, client: AsyncClient, family: str) -> None:
         await self.get_path(process, client, self._any_path(family))
