@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError
@@ -83,17 +84,30 @@ class Allocator:
         if self._is_stale or any(group_id not in self._groups.by_id for group_id in group_ids):
             await self._reload()
 
-    def _views(self) -> dict[ServerId, placement.ServerView]:
+    def _views(self, *, with_slow: bool = False) -> dict[ServerId, placement.ServerView]:
         states = self._membership.states(self._clock.monotonic_s())
-        return {server_id: state.view for server_id, state in states.items()}
+        return {
+            server_id: replace(state.view, phase=ServerPhase.UP) if with_slow and state.is_slow else state.view
+            for server_id, state in states.items()
+        }
 
     def _choose(self, count: int, avoid: frozenset[ServerId]) -> tuple[placement.Choice, ...] | DstoreError:
-        try:
-            return placement.choose_placements(
-                count, self._views(), self._groups.groups, self._policy, avoid=avoid, rotation=self._rotation
-            )
-        except DstoreError as error:
-            return error
+        refusal: DstoreError | None = None
+        # Slow disks are better than none.
+        for with_slow in (False, True):
+            try:
+                return placement.choose_placements(
+                    count,
+                    self._views(with_slow=with_slow),
+                    self._groups.groups,
+                    self._policy,
+                    avoid=avoid,
+                    rotation=self._rotation,
+                )
+            except DstoreError as error:
+                refusal = refusal or error
+        assert refusal is not None
+        return refusal
 
     async def _make_groups(self) -> bool:
         """Make the groups that are planned for now; return whether there were any."""

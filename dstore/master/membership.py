@@ -55,6 +55,11 @@ class ServerState:
         return self.heartbeat.suspicion if self.heartbeat is not None else ""
 
     @property
+    def is_slow(self) -> bool:
+        """Whether it is suspect for nothing but a slow disk."""
+        return self.phase is ServerPhase.SUSPECT and self.is_heard and self.heartbeat is not None and not self.suspicion
+
+    @property
     def is_heard(self) -> bool:
         """Whether its beats arrive, however good its disk is."""
         return self.age_s is not None and self.age_s < SERVER_SUSPECT_AFTER_S

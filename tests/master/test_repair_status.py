@@ -67,3 +67,23 @@ async def test_a_cluster_that_nobody_leads_is_never_ok(model: ModelCluster) -> N
     await model.beat()
     status = await model.harness.master.admin.get_status()
     assert [check.code for check in status.checks] == ["NO_LEADER"]
+
+
+async def test_slow_disks_are_written_to_when_there_are_no_others(model: ModelCluster) -> None:
+    for number in (1, 2, 3):
+        model.server(number).probe = DiskProbe(9.0, 0.0)
+    await model.beat()
+    before = [len(model.server(number).chunks) for number in (1, 2, 3)]
+    await model.write("/fast", chunk_count=10)
+    assert [len(model.server(number).chunks) for number in (1, 2, 3)] == before
+    model.server(4).probe = DiskProbe(9.0, 0.0)
+    await model.beat()
+    await model.write("/slow", chunk_count=10)
+    await model.step()
+    assert codes(model)[:4] == ["DISK_SLOW"] * 4
+    assert "WRITES_IMPOSSIBLE" not in codes(model)
+    # A disk that takes no writes is none of them.
+    for number in (1, 2, 3, 4):
+        model.server(number).suspicion = "fsync failed"
+    await model.step()
+    assert "WRITES_IMPOSSIBLE" in codes(model)
