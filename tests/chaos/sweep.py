@@ -67,6 +67,15 @@ class StruckServer:
         if not await self._process.wait_ready():
             await self.restarted()
 
+    async def wait_well(self, client: dstore.AsyncClient) -> None:
+        """Wait until the cluster is well; a server that is struck before the workload begins is started again."""
+        waiting = asyncio.create_task(self._cluster.wait_well(client))
+        while not waiting.done():
+            if self.is_struck:
+                await self.restarted()
+            await asyncio.sleep(_POLL_S)
+        await waiting
+
     async def recover(self, client: dstore.AsyncClient, error: DstoreError) -> None:
         """Return when the server that made a client fail is back; fail when no fault explains the error."""
         assert self._is_alone, f"a client saw an error although other servers were there: {error!r}"
@@ -148,7 +157,7 @@ class Sweep:
         root = f"/run-{number}"
         try:
             await struck.start()
-            await self._cluster.wait_well(patient)
+            await struck.wait_well(patient)
             counts = await run_steps(
                 client,
                 scripted_steps(root, self._cluster.shape.chunk_size_bytes),
