@@ -133,13 +133,16 @@ async def wait_for_servers(session: Session, call: Callable[[], Awaitable[T]], *
         DstoreError: what ``call`` raises.
     """
     backoff = Backoff()
-    deadline_s = session.clock.monotonic_s() + patience_s
+    # From the first refusal on: a master that was away has just begun to hear from its servers.
+    deadline_s: float | None = None
     attempt_index = 0
     while True:
         try:
             return await call()
         except Unavailable as error:
             delay_s = backoff.delay_s(attempt_index, session.random.uniform())
+            if deadline_s is None:
+                deadline_s = session.clock.monotonic_s() + patience_s
             if error.reason != "NOT_ENOUGH_SERVERS" or session.clock.monotonic_s() + delay_s > deadline_s:
                 raise
         await asyncio.sleep(delay_s)
