@@ -49,7 +49,7 @@ MUTATIONS = {
     ),
     "no fsync of directories": Mutation(
         ("dstore.chunkserver.localwriter", "LocalWriter._give_name"),
-        "await disk.sync_directory(paths.chunk_directory(self._header.chunk_id))",
+        "await disk.sync_directory(paths.chunk_directory(chunk_id))",
         "pass",
         1,
     ),
