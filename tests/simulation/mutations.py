@@ -18,13 +18,13 @@ class Mutation:
     Attributes:
         place: module, and name of a function or ``Class.method`` in it.
         sound, broken: the words that are replaced, and by what.
-        invariant: whose violation is to be reported.
+        invariants: of which the violation of one is to be reported.
     """
 
     place: tuple[str, str]
     sound: str
     broken: str
-    invariant: int
+    invariants: tuple[int, ...]
 
     def apply(self) -> None:
         """Put the defect into this process, for good."""
@@ -45,13 +45,13 @@ MUTATIONS = {
         ("dstore.chunkserver.newchunk", "NewChunk.seal"),
         "await self._file.sync()",
         "pass",
-        1,
+        (1,),
     ),
     "no fsync of directories": Mutation(
         ("dstore.chunkserver.localwriter", "LocalWriter._give_name"),
         "await disk.sync_directory(paths.chunk_directory(chunk_id))",
         "pass",
-        1,
+        (1,),
     ),
     "acknowledged before the tail answered": Mutation(
         ("dstore.chunkserver.relay", "RelayWriter.finish"),
@@ -60,24 +60,24 @@ MUTATIONS = {
         "        from dstore.core.chunks import Durability, ReplicaAck\n"
         "        early = tuple(ReplicaAck(each.server_id, Durability.SYNCED) for each in self._chain)\n"
         "        return WriteResult((*own.result().replicas, *early))",
-        1,
+        (1,),
     ),
     "mutations repeated under the same request id take effect again": Mutation(
         ("dstore.master.requests", "once"),
         "if stored:",
-        "if False:",
-        4,
+        'tx.execute("DELETE FROM requests WHERE request_id = ?", (request.request_id,))\n    if False:',
+        (3, 4),
     ),
     "no grace before chunks are discarded": Mutation(
         ("dstore.master.deletions", "read_due"),
         'counters.read(tx, "running_s") - grace_s',
         'counters.read(tx, "running_s")',
-        9,
+        (9,),
     ),
     "epochs are not compared": Mutation(
         ("dstore.chunkserver.epochs", "GroupEpochs.check"),
         "if epoch < known:",
         "if False:",
-        7,
+        (7,),
     ),
 }

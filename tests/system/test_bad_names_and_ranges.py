@@ -1,6 +1,7 @@
 """Names and ranges that do not exist or cannot, through the command, the library and raw calls, on a live cluster."""
 
 import random
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def test_the_master_refuses_them_from_any_program(cluster: LocalTestCluster, pat
     for method in ("NamespaceService/Stat", "NamespaceService/OpenFile", "NamespaceService/List"):
         code, error = refused_raw(cluster.endpoint, method, request)
         assert (code, error.reason) == ("INVALID_ARGUMENT", reason)
-    code, error = refused_raw(cluster.endpoint, "NamespaceService/BeginWrite", request + text_field(4, reason.encode()))
+    code, error = refused_raw(
+        cluster.endpoint, "NamespaceService/BeginWrite", request + text_field(4, str(uuid.uuid4()).encode())
+    )
     assert (code, error.reason) == ("INVALID_ARGUMENT", reason)
 
 
