@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.core.environment import Clock
@@ -22,21 +23,31 @@ class Purge:
     def __init__(self, store: ChunkStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._delay_s = 0.0
-        self._is_configured = asyncio.Event()
+        self._delay_s = math.inf
+        self._is_changed = asyncio.Event()
 
     def configure(self, settings: UpkeepSettings) -> None:
         """Go by these from now on."""
-        self._delay_s = settings.trash_delay_s
-        self._is_configured.set()
+        if settings.trash_delay_s != self._delay_s:
+            self._delay_s = settings.trash_delay_s
+            self._is_changed.set()
 
     async def run(self) -> None:
         """Purge until cancelled; not before the delay is known."""
-        await self._is_configured.wait()
+        await self._is_changed.wait()
         while True:
+            self._is_changed.clear()
             try:
                 await self._store.trash.purge(self._clock.monotonic_s(), self._delay_s)
             except DstoreError as error:
                 # What could not be unlinked is tried again; a disk that fails is reported as suspect.
                 _log.warning("the trash cannot be emptied: %s", error)
-            await asyncio.sleep(min(_INTERVAL_MAX_S, max(_INTERVAL_MIN_S, self._delay_s * _SHARE)))
+            await self._pause(min(_INTERVAL_MAX_S, max(_INTERVAL_MIN_S, self._delay_s * _SHARE)))
+
+    async def _pause(self, duration_s: float) -> None:
+        """Wait, but no longer than until another delay counts."""
+        try:
+            async with asyncio.timeout(duration_s):
+                await self._is_changed.wait()
+        except TimeoutError:
+            return

@@ -16,6 +16,7 @@ from dstore.core.limits import (
     RETENTION_DEFAULT_S,
     RETENTION_MAX_S,
     SEGMENT_SIZE_BYTES,
+    TRASH_DELAY_MIN_S,
 )
 
 CHUNKSERVERS_DEFAULT = 3
@@ -52,6 +53,12 @@ def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Col
             f"Nothing can be retained for {request.retention_s} s; --retention takes 0 to {RETENTION_MAX_S} s, such as "
             "24h or 7d.",
             reason="RETENTION_INVALID",
+        )
+    if request.trash_delay_s is not None and request.trash_delay_s < TRASH_DELAY_MIN_S:
+        raise InvalidRequest(
+            f"The trash cannot be emptied after {request.trash_delay_s} s; --trash-delay takes {TRASH_DELAY_MIN_S:g}s "
+            "or more, such as 1h.",
+            reason="TRASH_DELAY_INVALID",
         )
     if existing is None:
         return _new_cluster(request)

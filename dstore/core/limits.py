@@ -148,6 +148,8 @@ SCRUB_POSITION_INTERVAL_S = 60.0
 COPY_BYTES_PER_S_DEFAULT = 400 * MIB
 #: How long the trash of a chunkserver keeps a chunk.
 TRASH_DELAY_DEFAULT_S = 3600.0
+#: All holders of a deleted chunk must confirm within half of the delay that they have discarded it, each with a report.
+TRASH_DELAY_MIN_S = 5.0
 #: Chunks that one server copies at once; each holds a few frames.
 COPY_STREAMS_MAX = 4
 #: Members of a group compare what they hold this often, and this soon after a comparison failed; it costs a digest.
@@ -313,6 +315,7 @@ assert INTENT_LEASE_DURATION_S < REQUEST_RETENTION_S
 assert CHUNK_ALLOCATION_MAX >= CHUNKS_IN_FLIGHT_WRITE
 assert FILL_PLACEMENT_MAX < FILL_WRITE_MAX < 1
 assert 3 * LEADER_BEAT_S < LEADER_LEASE_S
+assert 2 * HEARTBEAT_INTERVAL_S < TRASH_DELAY_MIN_S / 2 < TRASH_DELAY_DEFAULT_S
 assert MOVES_PER_SERVER_MAX < FILLING_PER_SERVER_MAX and MOVES_MAX < FILLING_MAX
 assert CHANGES_PER_ROUND_MAX <= FILLING_MAX
 assert PROBE_SLOW_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < SERVER_OUT_AFTER_DEFAULT_S

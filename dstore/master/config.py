@@ -19,6 +19,7 @@ from dstore.core.limits import (
     SEGMENT_SIZE_BYTES,
     SERVER_OUT_AFTER_DEFAULT_S,
     TRASH_DELAY_DEFAULT_S,
+    TRASH_DELAY_MIN_S,
 )
 from dstore.core.upkeep import UpkeepSettings
 
@@ -99,6 +100,11 @@ class MasterConfig:
             raise _invalid(f"failure-domain is {self.failure_domain!r}, choose one of {', '.join(FAILURE_DOMAINS)}")
         if not 0 <= self.retention_s <= RETENTION_MAX_S:
             raise _invalid(f"retention is {self.retention_s} s, choose 0 to {RETENTION_MAX_S} s")
+        if self.upkeep.trash_delay_s < TRASH_DELAY_MIN_S:
+            raise _invalid(
+                f"trash-delay is {self.upkeep.trash_delay_s:g} s, choose {TRASH_DELAY_MIN_S:g} s or more: all holders "
+                "of a chunk must confirm within half of it that they have discarded it"
+            )
         return Policy("default", self.replicas, self.min_replicas, size_bytes, self.failure_domain, self.retention_s)
 
 

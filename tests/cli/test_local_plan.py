@@ -109,13 +109,13 @@ def test_the_retention_is_chosen_once(retention_s: int) -> None:
 
 
 def test_how_it_looks_after_itself_can_change_whenever_the_master_starts() -> None:
-    existing = plan(out_after_s=7, trash_delay_s=0)
-    assert (existing.out_after_s, existing.trash_delay_s) == (7, 0)
-    assert plan(existing) == plan(existing, running=("master",), out_after_s=7, trash_delay_s=0) == existing
+    existing = plan(out_after_s=7, trash_delay_s=5)
+    assert (existing.out_after_s, existing.trash_delay_s) == (7, 5)
+    assert plan(existing) == plan(existing, running=("master",), out_after_s=7, trash_delay_s=5) == existing
     changed = plan(existing, running=("cs-1",), out_after_s=8)
-    assert (changed.out_after_s, changed.trash_delay_s) == (8, 0)
-    for change in ({"out_after_s": 8}, {"trash_delay_s": 1}):
-        with pytest.raises(Conflict, match="out after 7 s and keeps trash for 0 s") as caught:
+    assert (changed.out_after_s, changed.trash_delay_s) == (8, 5)
+    for change in ({"out_after_s": 8}, {"trash_delay_s": 6}):
+        with pytest.raises(Conflict, match="out after 7 s and keeps trash for 5 s") as caught:
             plan(existing, running=("master",), **change)
         assert caught.value.reason == "CLUSTER_RUNNING"
 
@@ -143,3 +143,10 @@ def test_finding_a_server() -> None:
     with pytest.raises(NotFound, match="master, cs-1, cs-2, cs-3") as caught:
         find_process(plan(), "cs-4")
     assert caught.value.reason == "NODE_UNKNOWN"
+
+
+@pytest.mark.parametrize("delay_s", [-1, 0, 4])
+def test_a_trash_that_nobody_could_confirm_in_time_is_refused(delay_s: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        plan(trash_delay_s=delay_s)
+    assert caught.value.reason == "TRASH_DELAY_INVALID"

@@ -12,7 +12,7 @@ from cluster import LocalTestCluster, wait_until
 
 import dstore
 
-_HASTE = ("--collection-grace", "1s", "--trash-delay", "2s", "--out-after", "1h", "--audit-period", "10s")
+_HASTE = ("--collection-grace", "1s", "--trash-delay", "5s", "--out-after", "1h", "--audit-period", "10s")
 _READY_TIMEOUT_S = 30
 
 

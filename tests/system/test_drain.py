@@ -22,7 +22,7 @@ class GrowingCluster(LocalTestCluster):
     def up_arguments(self) -> list[str]:
         arguments = super().up_arguments()
         arguments[arguments.index("--chunkservers") + 1] = str(self.size)
-        return [*arguments, "--trash-delay", "0s"]
+        return [*arguments, "--trash-delay", "5s"]
 
 
 @pytest.fixture
