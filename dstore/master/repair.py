@@ -18,7 +18,7 @@ no server that could be added                          nothing changes; ``explai
 below what the policy wants, or what there was (Invariant 1).
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from dstore.core.files import Policy
 from dstore.core.groups import Duty
@@ -75,14 +75,6 @@ def plan_settle(
         if gone:
             changes.append(MemberChange(group.group_id, group.epoch, ChangeReason.SETTLE, remove=tuple(gone)))
     return tuple(changes)
-
-
-def plan_member_urgency(group: PlannedGroup, up: Container[ServerId]) -> int:
-    """Return how many good copies a group has: members that are WHOLE, up, and lack nothing. Fewer is more urgent."""
-    return sum(
-        member.state is WHOLE and member.server_id in up and member.server_id not in group.missing
-        for member in group.members
-    )
 
 
 def explain(servers: Iterable[PlannedServer], group: PlannedGroup, policy: Policy) -> str | None:

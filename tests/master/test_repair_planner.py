@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from master_harness import server_id
 from planner_model import Cluster, group, numbers, placed, policy, server, servers, shown
 
 from dstore.core.groups import Duty, ServerPhase
 from dstore.core.limits import FILLING_PER_SERVER_MAX
 from dstore.master.placement import ServerView, plan_groups
-from dstore.master.repair import explain, plan_member_urgency, plan_repair, plan_settle
+from dstore.master.repair import explain, plan_repair, plan_settle
+from dstore.master.triage import Scene
 from dstore.master.views import ChangeReason, PlannedGroup, PlannerLimits
 
 LIMITS = PlannerLimits()
@@ -127,9 +127,9 @@ def test_leaving_ends(known: str, members: str, missing: tuple[int, ...], wanted
         ("1W 2F 3L", (1,), (1, 2, 3), 0),
     ],
 )
-def test_urgency_counts_good_copies(members: str, missing: tuple[int, ...], up: tuple[int, ...], wanted: int) -> None:
-    found = group(members, missing=missing)
-    assert plan_member_urgency(found, {server_id(number) for number in up}) == wanted
+def test_good_copies_are_counted(members: str, missing: tuple[int, ...], up: tuple[int, ...], wanted: int) -> None:
+    known = " ".join(str(number) if number in up else f"{number}:down" for number in (1, 2, 3))
+    assert len(Scene(servers(known), policy()).good_members(group(members, missing=missing))) == wanted
 
 
 def test_the_most_endangered_groups_come_first() -> None:
