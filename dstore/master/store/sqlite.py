@@ -20,6 +20,7 @@ import apsw
 from dstore.core.errors import CommitUnknown, LimitExceeded, NotReady, Unavailable
 from dstore.core.limits import COMMIT_QUEUE_MAX, GROUP_COMMIT_MAX
 from dstore.master.store.base import Row, Transaction, Value
+from dstore.master.store.log_file import make_log_durable
 from dstore.master.store.runner import Runner
 
 T = TypeVar("T")
@@ -223,6 +224,7 @@ class SqliteStore:
     # --- In the writer's thread ---------------------------------------------------------------------------
 
     def _open_writer(self) -> None:
+        make_log_durable(self._path)
         self._writer = apsw.Connection(self._path)
         # However this connection ends, it must not write the log to the database: when its sync failed, what it holds
         # is not to be trusted, and another sync that succeeds says nothing. The next start reads it anew.
@@ -234,9 +236,7 @@ class SqliteStore:
             found = self._writer.execute(f"PRAGMA {name}").fetchone()
             if found != (wanted,):
                 raise _not_durable(self._path, name, str(found and found[0]))
-        # After a failed fsync the kernel takes the pages for clean: the log that an earlier process left may have holes
-        # that no later fsync fills, and a power loss would cut off every commit behind them. So nothing is added to
-        # it: what it says is written to the database once more, and the log starts anew (Invariant 1).
+        # Nothing is added to a log that an earlier process left; what it says goes to the database.
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _commit(self, batch: list[_Waiter]) -> list[_Outcome]:
