@@ -1,4 +1,9 @@
-"""Which chunks each server should copy now: from the rows of missing replicas, those that can be had."""
+"""Which chunks each server should copy now: from the rows of missing replicas, those that can be had first.
+
+A row says that a copy is not proven, and not that it is not there: a member that took a chunk while it was being filled
+has it, and so may a disk that came back. A chunk that nobody is known to hold is therefore ordered as well, behind the
+others: each member that lacks it looks at its own disk first.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -44,10 +49,11 @@ class MissingOrders:
         readable: frozenset[ServerId],
         former_holders: Callable[[GroupId], frozenset[ServerId]],
     ) -> dict[ServerId, tuple[ChunkId, ...]]:
-        """Return what each server is to copy, the chunks with the fewest copies first."""
+        """Return what each server is to copy, the chunks with the fewest copies first, those without any last."""
         chosen: dict[ServerId, tuple[ChunkId, ...]] = {}
         for server_id, window in windows.items():
             copies: list[tuple[int, ChunkId]] = []
+            nowhere: list[ChunkId] = []
             for chunk_id, lacking in window.lacking.items():
                 group = groups.by_id.get(chunk_id.group_id)
                 if group is None or server_id not in group.members:
@@ -55,9 +61,15 @@ class MissingOrders:
                 count = sum(member in readable and member not in lacking for member in group.members)
                 if count or former_holders(chunk_id.group_id):
                     copies.append((count, chunk_id))
+                else:
+                    nowhere.append(chunk_id)
             copies.sort()
-            chosen[server_id] = tuple(chunk_id for _, chunk_id in copies[:MISSING_PER_ORDER_MAX])
-            if not copies or window.is_last:
+            found = [chunk_id for _, chunk_id in copies[:MISSING_PER_ORDER_MAX]]
+            chosen[server_id] = (*found, *nowhere[: MISSING_PER_ORDER_MAX - len(found)])
+            if not copies and len(nowhere) > MISSING_PER_ORDER_MAX:
+                last = chosen[server_id][-1]
+                self._after[server_id] = (last.group_id, last.sequence)
+            elif not copies or window.is_last:
                 self._after[server_id] = _START if window.is_last else window.last
         return chosen
 
