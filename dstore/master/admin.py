@@ -17,6 +17,7 @@ from dstore.master.reading import OpenedRows
 from dstore.master.repair_health import about_upkeep
 from dstore.master.shared import Shared
 from dstore.master.store.base import Transaction
+from dstore.master.uninterrupted import uninterrupted
 
 
 class AdminService:
@@ -55,18 +56,22 @@ class AdminService:
         leaderless_s = shared.leadership.quiet_s(now_s)
         return about_upkeep(shared.cluster.policy, facts, groups, states, progress, leaderless_s=leaderless_s)
 
+    @uninterrupted
     async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
         """Tell a server its duty."""
         return await self._operations.set_node_duty(name, duty, duration_s=duration_s, dry_run=dry_run)
 
+    @uninterrupted
     async def remove_node(self, name: str) -> None:
         """Forget a server."""
         await self._operations.remove_node(name)
 
+    @uninterrupted
     async def balance_cluster(self, action: PauseAction) -> BalanceState:
         """Tell what balancing does; pause or resume it."""
         return await self._operations.balance_cluster(action)
 
+    @uninterrupted
     async def set_scrub(self, action: PauseAction) -> ScrubState:
         """Tell whether chunks are checked; pause or resume it."""
         return await self._operations.set_scrub(action)

@@ -9,6 +9,7 @@ from dstore.core.upkeep import Heartbeat, Orders, Outcomes, Registration, Standi
 from dstore.master import facts, outcomes, server_rows
 from dstore.master.identity import check_identity
 from dstore.master.shared import Shared
+from dstore.master.uninterrupted import uninterrupted
 
 #: A corrupt chunk is looked up again after this time: its file may have been committed meanwhile.
 _LOOK_AGAIN_S = 30.0
@@ -22,6 +23,7 @@ class ClusterService:
         #: By server: the corrupt chunks whose rows are stored, and since when.
         self._corrupt: dict[ServerId, tuple[frozenset[ChunkId], float]] = {}
 
+    @uninterrupted
     async def register(self, identity: ServerIdentity) -> Registration:
         """Let a chunkserver join or come back."""
         shared = self._shared
@@ -31,7 +33,7 @@ class ClusterService:
         record = await shared.store.write(lambda tx: server_rows.store_server(tx, identity, now_ns))
         # Read before it has joined: whatever is committed by now, its disk has to hold.
         expected = await shared.store.read(lambda tx: facts.read_expected(tx, identity.server_id))
-        shared.holdings.joining(identity.server_id, expected)
+        shared.holdings.joining(identity.server_id, expected, shared.clock.monotonic_s())
         if shared.membership.address(identity.server_id) != record.address:
             shared.orders.forget()
         shared.membership.joined(record, shared.clock.monotonic_s())
@@ -42,6 +44,7 @@ class ClusterService:
             orders=self._orders(identity.server_id, b""),
         )
 
+    @uninterrupted
     async def heartbeat(self, heartbeat: Heartbeat) -> Orders:
         """Take note of what a chunkserver reports, and tell it what is wanted."""
         shared = self._shared

@@ -1,5 +1,7 @@
 """Joining, beating, and being missed."""
 
+import asyncio
+
 import pytest
 from master_harness import OTHER_CLUSTER, MasterHarness, boot_id, identity, server_id
 
@@ -137,6 +139,24 @@ async def test_registering_again_by_the_same_process_is_fine(cluster: MasterHarn
     for address in ("127.0.0.1:7701", "127.0.0.1:9999"):
         await cluster.master.cluster.register(identity(1, address=address))
     await cluster.beat(1)
+
+
+async def test_a_server_whose_caller_hung_up_while_it_was_stored_is_known_as_it_is_stored(
+    cluster: MasterHarness,
+) -> None:
+    # At every step on the way.
+    for steps in range(1, 20):
+        joining = asyncio.create_task(cluster.master.cluster.register(identity(2, boot_id=boot_id(12 + steps))))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        joining.cancel()
+        await asyncio.wait([joining])
+        for _ in range(50):
+            await asyncio.sleep(0)
+        stored = await cluster.rows(f"SELECT incarnation FROM servers WHERE server_id = '{server_id(2)}'")
+        state = cluster.master.shared.membership.state(server_id(2), cluster.clock.now_s)
+        assert state is not None
+        assert [(state.record.incarnation,)] == stored
 
 
 async def test_a_stranger_is_told_to_register(cluster: MasterHarness) -> None:
