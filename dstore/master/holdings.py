@@ -40,18 +40,26 @@ class _Moment:
         return self.chunk_counts.get(group.group_id, 0) - self.missing.get(group.group_id, {}).get(server_id, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    """What a server had to hold when it joined."""
+
+    at_s: float
+    expected: Mapping[GroupId, int]
+
+
 class Holdings:
     """Remembers what was expected in the last few seconds, and of each server the last judgement."""
 
     def __init__(self) -> None:
         self._past: deque[_Moment] = deque(maxlen=_REMEMBERED_MAX)
-        self._when_joined: dict[ServerId, Mapping[GroupId, int]] = {}
+        self._joined: dict[ServerId, _Joining] = {}
         self._judged: dict[ServerId, Heartbeat] = {}
         self._lacking: dict[ServerId, dict[GroupId, int]] = {}
 
-    def joining(self, server_id: ServerId, expected: Mapping[GroupId, int]) -> None:
-        """Note what a server has to hold of each group as it joins: its very first report is judged by that."""
-        self._when_joined[server_id] = expected
+    def joining(self, server_id: ServerId, expected: Mapping[GroupId, int], now_s: float) -> None:
+        """Note what a server has to hold of each group as it joins: its first reports are judged by that."""
+        self._joined[server_id] = _Joining(now_s, expected)
 
     def judge(
         self, facts: Facts, groups: GroupMap, states: Mapping[ServerId, ServerState], now_s: float
@@ -85,8 +93,11 @@ class Holdings:
             # It says nothing about groups.
             return
         past = self._newest_before(state.counted_after_s)
-        when_joined = self._when_joined.get(server_id)
-        if past is None and when_joined is None:
+        joined = self._joined.get(server_id)
+        if joined is not None and past is not None and past.at_s >= joined.at_s:
+            del self._joined[server_id]
+            joined = None
+        if past is None and joined is None:
             return
         held = {summary.group_id: summary.chunk_count for summary in heartbeat.groups}
         lacking: dict[GroupId, int] = {}
@@ -95,16 +106,14 @@ class Holdings:
             if not _is_whole(group, server_id):
                 continue
             wanted = past.expected(group, server_id) if past is not None else 0
-            if when_joined is not None:
-                wanted = max(wanted, when_joined.get(group_id, 0))
+            if joined is not None:
+                wanted = max(wanted, joined.expected.get(group_id, 0))
             # What was removed meanwhile may be gone from the disk already.
             short = min(wanted, present.expected(group, server_id)) - held.get(group_id, 0)
             if short > 0:
                 lacking[group_id] = short
         self._lacking[server_id] = lacking
         self._judged[server_id] = heartbeat
-        if past is not None:
-            self._when_joined.pop(server_id, None)
 
     def _newest_before(self, moment_s: float | None) -> _Moment | None:
         if moment_s is None:

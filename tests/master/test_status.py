@@ -217,6 +217,22 @@ async def test_a_disk_that_was_emptied_right_after_a_write_is_noticed_with_its_f
     assert (codes(status), status.under_replicated_chunks) == (["CHUNKS_UNDER_REPLICATED", "CHUNKS_LACKING"], 5)
 
 
+async def test_a_first_report_is_judged_by_the_last_write_however_often_it_is_looked_at(
+    cluster: MasterHarness,
+) -> None:
+    await status_of(cluster)
+    cluster.clock.now_s += 0.6
+    await cluster.write("/x", chunk_count=5)
+    await cluster.master.cluster.register(identity(2, boot_id=boot_id(12)))
+    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, 0, 0, 0)
+    for _ in range(4):
+        cluster.clock.now_s += 0.3
+        await cluster.beat(1, 3)
+        await cluster.master.cluster.heartbeat(report)
+        for _ in range(2):
+            assert "CHUNKS_LACKING" in codes(await status_of(cluster))
+
+
 async def test_a_report_from_before_a_commit_is_not_held_against_a_server(cluster: MasterHarness) -> None:
     held = await cluster.committed()
     for number in range(6):
