@@ -130,6 +130,8 @@ class NewChunk:
             self._store.fail(error, "dropping a chunk")
 
     def _start_flush(self) -> None:
+        # A piece that failed is missing for good: nothing may be written behind it as if it were there.
+        self.raise_failure()
         if self._flush is None or self._flush.done():
             self._flush = asyncio.create_task(self._write_behind())
 
