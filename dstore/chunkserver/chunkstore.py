@@ -282,17 +282,22 @@ class ChunkStore:
         """
         if chunk_id not in self.corrupt and not self.trash.contains(chunk_id):
             self.catalog.remove(chunk_id)
+            self.corrupt.add(chunk_id)
             _log.error("chunk %s is corrupt and no longer served: %s", chunk_id, problem)
-            try:
-                await self._marks.add(chunk_id)
-            except OSError as error:
-                # The reader is told that the chunk is corrupt, which matters more; the disk may be suspect from now on.
-                self.fail(error, f"marking chunk {chunk_id} as corrupt")
+            # A reader that hangs up must not take the mark with it: nobody would make it again.
+            await asyncio.shield(asyncio.ensure_future(self._mark_corrupt(chunk_id)))
         return Corrupt(
             f"Chunk {chunk_id} on {self.name} is damaged: {problem}. Use another replica.",
             reason="CHUNK_CORRUPT",
             metadata={"chunk_id": str(chunk_id), "problem": problem, **self.label},
         )
+
+    async def _mark_corrupt(self, chunk_id: ChunkId) -> None:
+        try:
+            await self._marks.add(chunk_id)
+        except OSError as error:
+            # The reader is told that the chunk is corrupt, which matters more; the disk may be suspect from now on.
+            self.fail(error, f"marking chunk {chunk_id} as corrupt")
 
     def attribute(self, error: DstoreError) -> None:
         """Add to an error that this server failed, unless it already names one."""

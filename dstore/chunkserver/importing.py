@@ -66,9 +66,11 @@ async def import_chunk(
     try:
         await _receive(source, chunk, stat, limiter)
         await chunk.seal()
-        return await asyncio.shield(asyncio.ensure_future(_commit(store, chunk, chunk_id, expected)))
-    finally:
+    except BaseException:
         await asyncio.shield(asyncio.ensure_future(chunk.drop()))
+        raise
+    # One task: a caller that is cancelled must not have the file removed that is just given its name.
+    return await asyncio.shield(asyncio.ensure_future(_commit_or_drop(store, chunk, chunk_id, expected)))
 
 
 async def _own_copy(
@@ -139,6 +141,15 @@ def _check_frame(frame: Frame, chunk: NewChunk, stat: ChunkStat) -> None:
         raise _bad_copy(stat.chunk_id, f"a frame covers bytes {frame.offset} to {frame.offset + size}")
     if crc32c(frame.data) != frame.crc32c:
         raise _bad_copy(stat.chunk_id, f"the frame at {frame.offset} does not match its CRC32C")
+
+
+async def _commit_or_drop(
+    store: ChunkStore, chunk: NewChunk, chunk_id: ChunkId, expected: HeldChunk | None
+) -> HeldChunk:
+    try:
+        return await _commit(store, chunk, chunk_id, expected)
+    finally:
+        await chunk.drop()
 
 
 async def _commit(store: ChunkStore, chunk: NewChunk, chunk_id: ChunkId, expected: HeldChunk | None) -> HeldChunk:
