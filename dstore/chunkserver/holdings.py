@@ -1,6 +1,7 @@
 """What peers compare: digests and lists of the chunks of a group, with what the catalog lacks read from the disk."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from dstore.core.upkeep import GroupSummary
 
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore
+
+_log = logging.getLogger(__name__)
 
 
 class Holdings:
@@ -61,6 +64,25 @@ class Holdings:
         if catalog.has(chunk_id) and catalog.held(chunk_id) is None:
             await self._read(chunk_id.group_id, [chunk_id.sequence])
         return catalog.held(chunk_id)
+
+    async def forget_lost(self, chunk_id: ChunkId) -> None:
+        """Take a chunk out that was not found, if its file is really gone: the master has to know that it lacks here.
+
+        Raises:
+            Unavailable: ``DISK_FAILED``.
+        """
+        store = self._store
+        # One that gets its name, or is discarded, may only seem to be gone.
+        async with store.translate(f"looking for chunk {chunk_id}"), store.committing(chunk_id):
+            if not store.catalog.has(chunk_id):
+                return
+            try:
+                file = await store.disk.open(paths.chunk_path(chunk_id))
+            except FileNotFoundError:
+                store.catalog.remove(chunk_id)
+                _log.error("the file of chunk %s is gone, and nobody was told to remove it", chunk_id)
+            else:
+                await file.close()
 
     def summaries(self) -> tuple[GroupSummary, ...]:
         """Return what is held of each group, without waiting; digests are empty where something was not read yet."""

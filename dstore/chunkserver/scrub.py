@@ -134,19 +134,25 @@ class Scrub:
             _log.warning("the scrub cannot tell how long its chunks are: %s", error)
 
     async def _check(self, chunk_id: ChunkId) -> None:
-        """Read one chunk. One that is damaged is reported; one that is gone meanwhile is none of ours."""
+        """Read one chunk. One that is damaged is reported; one whose file is lost does not count as held any more."""
+        try:
+            await self._read(chunk_id)
+        except Corrupt:
+            return
+        except DstoreError as error:
+            # The disk fails: that makes it suspect, and is reported as such. Reading on would be a busy loop.
+            _log.warning("the scrub cannot read chunk %s: %s", chunk_id, error)
+            await asyncio.sleep(SCRUB_YIELD_S)
+
+    async def _read(self, chunk_id: ChunkId) -> None:
         try:
             async with aclosing(self._reader.read(ReadRequest(chunk_id, 0, 0))) as frames:
                 async for frame in frames:
                     self._checked_bytes += len(frame.data)
                     await self._throttle.take(len(frame.data))
                     await self._yield_to_load()
-        except (Corrupt, NotFound):
-            return
-        except DstoreError as error:
-            # The disk fails: that makes it suspect, and is reported as such. Reading on would be a busy loop.
-            _log.warning("the scrub cannot read chunk %s: %s", chunk_id, error)
-            await asyncio.sleep(SCRUB_YIELD_S)
+        except NotFound:
+            await self._store.holdings.forget_lost(chunk_id)
 
     async def _yield_to_load(self) -> None:
         """Wait while others need the disk, unless the scrub is behind its pace for too long already."""
@@ -156,6 +162,8 @@ class Scrub:
 
     def _adjust_pace(self) -> None:
         """Take the rate at which everything is read within the period, with some time to spare."""
+        if self._period_s <= 0:
+            return  # switched off while a page was looked up
         held_bytes = self._held_bytes()
         self._throttle.set_rate(max(1.0, held_bytes / (self._period_s * SCRUB_SHARE)))
         self._pace_adjusted_s = self._clock.monotonic_s()

@@ -177,8 +177,10 @@ class Chunkserver:
         """Return the tree of what is held of a group.
 
         Raises:
-            Unavailable: ``DISK_FAILED``.
+            Unavailable: ``DISK_FAILED``, also when the disk is suspect: after a sync that failed, the next one may
+                succeed without having written anything, so nothing that is compared would be sure to last.
         """
+        self.store.require_good_disk()
         return await self.store.holdings.digest(group_id)
 
     def lacks(self, chunk_id: ChunkId) -> bool:
@@ -186,14 +188,20 @@ class Chunkserver:
         return not self.store.catalog.has(chunk_id) and not self.store.trash.contains(chunk_id)
 
     async def is_intact(self, chunk_id: ChunkId) -> bool:
-        """Read a whole chunk; False when it is not here, or damaged.
+        """Read a whole chunk, and make sure that its name is durable; False when it is not here, or damaged.
 
         Raises:
-            Unavailable: ``DISK_FAILED``.
+            Unavailable: ``DISK_FAILED``, also when the disk is suspect.
         """
+        self.store.require_good_disk()
+        if await self.store.holdings.held(chunk_id) is None:
+            return False
         try:
             await self._reader.verify(chunk_id)
-        except (NotFound, Corrupt):
+        except NotFound:
+            await self.store.holdings.forget_lost(chunk_id)
+            return False
+        except Corrupt:
             return False
         return True
 

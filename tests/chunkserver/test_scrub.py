@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from small_cluster import content
+from small_cluster import content, no_fault
 from upkeep_cluster import GROUP, SETTINGS, UpkeepCluster, chunk, upkeep_cluster
 from virtual_time import LoopClock, virtually
 
@@ -219,5 +219,53 @@ def test_a_group_of_which_only_damaged_chunks_are_left_is_still_reported() -> No
             await cluster.until(lambda: cluster.master.last("a").corrupt_chunk_count == 1)
             (summary,) = cluster.master.last("a").groups
             assert (summary.group_id, summary.chunk_count) == (GROUP, 0)
+
+    virtually(main())
+
+
+def test_a_chunk_whose_file_is_gone_does_not_count_as_held_any_more() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a") as cluster:
+            await store_chunks(cluster, 3)
+            await cluster.nodes["a"].memory.remove(paths.chunk_path(chunk(2)))
+            scrub_within(cluster, 10.0)
+            await cluster.until(lambda: report(cluster).passes == 1)
+            assert cluster.nodes["a"].held() == [1, 3]
+            await cluster.until(lambda: cluster.master.last("a").groups[0].chunk_count == 2)
+            assert cluster.master.last("a").corrupt_chunk_count == 0
+
+    virtually(main())
+
+
+def test_the_scrub_can_be_switched_off_at_any_moment() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a") as cluster:
+            await store_chunks(cluster, 3)
+            node = await cluster.start("a", await cluster.kill("a"))
+
+            async def before(operation: str, path: str) -> None:
+                if operation == "open" and str(chunk(2)) in path:
+                    scrub_within(cluster, 0.0)
+                    await asyncio.sleep(3)
+
+            node.disk.before = before
+            scrub_within(cluster, 10.0)
+            await asyncio.sleep(30)
+            assert not node.task.done()
+            node.disk.before = no_fault
+            scrub_within(cluster, 10.0)
+            await cluster.until(lambda: report(cluster).passes >= 1)
+
+    virtually(main())
+
+
+def test_the_position_is_a_name_that_is_known() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a") as cluster:
+            await store_chunks(cluster, 3)
+            scrub_within(cluster, 1000.0)
+            await cluster.until(lambda: paths.SCRUB in cluster.nodes["a"].memory.paths(), within_s=1000)
+            node = await cluster.start("a", await cluster.kill("a"))
+            assert node.server.store.recovery.unknown_paths == ()
 
     virtually(main())

@@ -1,0 +1,88 @@
+"""What is told to the master as held is on the disk, whole, under a name that lasts."""
+
+import asyncio
+import errno
+
+from small_cluster import content
+from upkeep_cluster import GROUP, UpkeepCluster, chunk, upkeep_cluster
+from virtual_time import virtually
+
+from dstore.chunkserver import paths
+from dstore.chunkserver.memory import MemoryDisk
+from dstore.core.groups import MemberState
+
+WHOLE, FILLING = MemberState.WHOLE, MemberState.FILLING
+DATA = content(3000)
+PATH = paths.chunk_path(chunk(1))
+
+
+async def held_by_a_and_b(cluster: UpkeepCluster) -> None:
+    for name in ("a", "b"):
+        await cluster.nodes[name].store(1, DATA)
+    cluster.assign({"a": WHOLE, "b": WHOLE}, epoch=2)
+    await asyncio.sleep(2)
+
+
+def is_told(cluster: UpkeepCluster, name: str) -> bool:
+    return any(chunk(1) in beat.outcomes.held for beat in cluster.master.beats.get(name, ()))
+
+
+async def lost_its_process_before_the_name_was_synced(cluster: UpkeepCluster, name: str) -> MemoryDisk:
+    memory = await cluster.kill(name)
+    del memory._durable_names[PATH]
+    return memory
+
+
+def test_a_chunk_is_held_once_its_name_is_durable() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            await held_by_a_and_b(cluster)
+            memory = await lost_its_process_before_the_name_was_synced(cluster, "b")
+            cluster.master.missing["b"] = (chunk(1),)
+            await cluster.start("b", memory)
+            await cluster.until(lambda: is_told(cluster, "b"))
+            memory = await cluster.kill("b", power=True)
+            assert PATH in memory.paths()
+
+    virtually(main())
+
+
+def test_a_chunk_whose_file_is_gone_is_not_held_but_copied() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            await held_by_a_and_b(cluster)
+            await cluster.nodes["b"].memory.remove(PATH)
+            cluster.master.missing["b"] = (chunk(1),)
+            await cluster.until(lambda: is_told(cluster, "b"))
+            assert await cluster.nodes["b"].read(1) == DATA
+
+    virtually(main())
+
+
+def test_a_disk_on_which_a_sync_failed_promises_nothing_more() -> None:
+    """The next sync of the directory may succeed without having written anything."""
+
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            await held_by_a_and_b(cluster)
+            memory = await lost_its_process_before_the_name_was_synced(cluster, "b")
+            node = await cluster.start("b", memory)
+            failures = 0
+
+            async def before(operation: str, path: str) -> None:
+                nonlocal failures
+                if operation == "sync_directory" and path == paths.chunk_directory(chunk(1)) and not failures:
+                    failures += 1
+                    raise OSError(errno.EIO, "Input/output error")
+
+            node.disk.before = before
+            cluster.assign({"a": WHOLE, "b": FILLING}, epoch=3)
+            cluster.master.missing["b"] = (chunk(1),)
+            await cluster.until(lambda: failures == 1)
+            await asyncio.sleep(60)
+            assert not cluster.is_filled("b")
+            assert not is_told(cluster, "b")
+            assert cluster.nodes["b"].held(GROUP) == [1], "it is still there to be read"
+            assert await cluster.nodes["b"].read(1) == DATA
+
+    virtually(main())
