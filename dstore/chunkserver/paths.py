@@ -1,7 +1,6 @@
 """Where things are in a chunkserver's directory, and back from a name to the thing.
 
     IDENTITY                                       whose disk this is
-    STANDING                                       how far the metadata had come whose orders were obeyed
     SCRUB                                          how far the scrub is
     STANDING                                       highest standing of a master that was seen
     LOCK                                           held by the running process
@@ -31,9 +30,6 @@ STANDING = "STANDING"
 SCRUB = "SCRUB"
 LOCK = "LOCK"
 EPOCH = "EPOCH"
-STANDING = "STANDING"
-#: What the file in ``tmp`` is called that shows how fast the disk is.
-PROBE = "PROBE"
 #: Written to measure the disk, and removed at once.
 PROBE = "PROBE"
 
@@ -41,9 +37,7 @@ _GROUP = re.compile(r"[0-9a-f]{8}")
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
 _CHUNK = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}")
 _DROPPED = ".dropped"
-_TEMPORARY = re.compile(
-    r"(?:IDENTITY|STANDING|PROBE|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+"
-)
+_TEMPORARY = re.compile(r"(?:IDENTITY|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
 
 
 def group_directory(group_id: GroupId) -> str:

@@ -8,7 +8,7 @@ from dstore.core.environment import Disk
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.limits import UNKNOWN_NAMES_REPORTED_MAX
 
-_KNOWN = frozenset({paths.IDENTITY, paths.LOCK, paths.STANDING, *paths.DIRECTORIES})
+_KNOWN = frozenset({paths.IDENTITY, paths.LOCK, paths.STANDING, paths.SCRUB, *paths.DIRECTORIES})
 
 
 @dataclass(slots=True)
