@@ -118,6 +118,10 @@ class ChunkStore:
         """Chunks that failed a check, now or in an earlier run; not served, not copied. Bounded by those on disk."""
         return self._marks.chunk_ids
 
+    def has_file(self, chunk_id: ChunkId) -> bool:
+        """Tell whether there is a file of the chunk here, good or damaged, in its group or discarded."""
+        return self.catalog.has(chunk_id) or chunk_id in self.corrupt or self.trash.contains(chunk_id)
+
     @property
     def settled_sequence(self) -> int:
         """No chunk below it has a writer any more; only goes up, from 0 at the start."""

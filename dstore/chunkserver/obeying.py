@@ -6,6 +6,9 @@
     4. Who copies, scrubs and empties the trash learns what is wanted.
     5. Chunks go to the trash, then whole groups; beside everything else, since it can take long.
 
+When the disk is so full that 2 fails, the old assignments go on to count, and the rest is done all the same: only by
+that does space come back.
+
 Newer orders take the place of older ones at any time: they say everything that is still wanted.
 """
 
@@ -18,13 +21,16 @@ from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.outcomes import OutcomeBox
 from dstore.chunkserver.probe import DiskWatch
 from dstore.chunkserver.standing import StandingRecord
-from dstore.core.errors import DstoreError, NotReady
+from dstore.core.errors import DstoreError, NotReady, OutOfSpace
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.upkeep import Assignment, Orders, Standing, UpkeepSettings
 
 #: Chunks that go to the trash between two looks at whether there are newer orders.
 _DISCARD_BATCH = 256
+
+_ACCEPTING = "orders cannot be obeyed"
+_DISPOSING = "nothing can be moved to the trash"
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +54,6 @@ class Obedience:
 
     Attributes:
         assignments_digest: of the assignments that it goes by; empty when it has none.
-        failure: why the last orders were not obeyed; None when they were.
     """
 
     def __init__(
@@ -71,12 +76,17 @@ class Obedience:
         self._configure = configure
         self._assignments: tuple[Assignment, ...] = ()
         self.assignments_digest = b""
-        self.failure: str | None = None
+        self._failures: dict[str, str] = {}
         self._newest: Orders | None = None
         self._accepted: Orders | None = None
         self._obeying = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._to_discard = asyncio.Event()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last orders were not obeyed; None when they were."""
+        return self._failures.get(_ACCEPTING) or self._failures.get(_DISPOSING)
 
     def submit(self, orders: Orders) -> None:
         """Let ``run`` obey these soon, unless newer ones come first."""
@@ -95,9 +105,9 @@ class Obedience:
         try:
             await self._accept(orders)
         except NotReady as error:
-            self._note(error)
+            self._note(_ACCEPTING, error)
             return
-        self._note(None)
+        self._note(_ACCEPTING, None)
         if not self._store.is_reconciled:
             await self._reconcile(orders)
 
@@ -113,9 +123,9 @@ class Obedience:
                 if not self._store.is_reconciled:
                     await self._reconcile(orders)
             except DstoreError as error:
-                self._note(error)
+                self._note(_ACCEPTING, error)
             else:
-                self._note(None)
+                self._note(_ACCEPTING, None)
 
     async def run_disposal(self) -> None:
         """Move to the trash what accepted orders name, until cancelled."""
@@ -127,7 +137,9 @@ class Obedience:
             try:
                 await self._dispose(orders)
             except DstoreError as error:
-                self._note(error)
+                self._note(_DISPOSING, error)
+            else:
+                self._note(_DISPOSING, None)
 
     async def _accept(self, orders: Orders) -> None:
         """Do everything that is done quickly, and let ``run_disposal`` do the rest.
@@ -139,16 +151,33 @@ class Obedience:
         """
         async with self._obeying:
             await self._store_standing(orders.standing)
-            if orders.assignments is not None:
-                await self._store.adopt_epochs(orders.assignments)
-                self._assignments = orders.assignments
-                self.assignments_digest = orders.assignments_digest
+            shortage = await self._adopt_assignments(orders)
             self._store.settled_sequence = orders.settled_sequence
             self._configure(orders.settings)
             self._follow(self._assignments, orders.missing)
             self._accepted = orders
             if orders.discards or orders.drops:
                 self._to_discard.set()
+            else:
+                self._note(_DISPOSING, None)
+            if shortage is not None:
+                raise shortage
+
+    async def _adopt_assignments(self, orders: Orders) -> OutOfSpace | None:
+        """Go by the assignments once their epochs are durable; return why that has to wait for space on the disk.
+
+        Raises:
+            Unavailable: ``DISK_FAILED``.
+        """
+        if orders.assignments is None:
+            return None
+        try:
+            await self._store.adopt_epochs(orders.assignments)
+        except OutOfSpace as error:
+            return error
+        self._assignments = orders.assignments
+        self.assignments_digest = orders.assignments_digest
+        return None
 
     async def _store_standing(self, standing: Standing) -> None:
         async with self._store.translate("storing the standing of orders"):
@@ -160,7 +189,9 @@ class Obedience:
     async def _reconcile(self, orders: Orders) -> None:
         """Serve from now on. What was collected while the server was away goes first."""
         await self._discard(orders)
-        self._store.reconciled()
+        # Whoever accepted newer ones meanwhile carries those out, and says so.
+        if self._accepted is orders:
+            self._store.reconciled()
 
     async def _dispose(self, orders: Orders) -> None:
         """Move chunks and groups to the trash; returns early when newer orders were accepted."""
@@ -171,12 +202,16 @@ class Obedience:
             await self._drop(drop)
 
     async def _discard(self, orders: Orders) -> None:
-        for start in range(0, len(orders.discards), _DISCARD_BATCH):
-            if self._accepted is not orders:
-                return
-            batch = orders.discards[start : start + _DISCARD_BATCH]
-            await self._trash.discard(batch)
-            self._outcomes.add_discarded(batch)
+        # What is here goes first: on a full disk, that makes room for the tombstones of what is not.
+        here = tuple(chunk_id for chunk_id in orders.discards if self._store.has_file(chunk_id))
+        absent = tuple(chunk_id for chunk_id in orders.discards if not self._store.has_file(chunk_id))
+        for chunk_ids in (here, absent):
+            for start in range(0, len(chunk_ids), _DISCARD_BATCH):
+                if self._accepted is not orders:
+                    return
+                batch = chunk_ids[start : start + _DISCARD_BATCH]
+                await self._trash.discard(batch)
+                self._outcomes.add_discarded(batch)
 
     async def _drop(self, drop: GroupEpoch) -> None:
         if any(each.group_id == drop.group_id for each in self._assignments):
@@ -187,8 +222,11 @@ class Obedience:
             return  # a member again, as its new writers know; the next orders say so, too
         self._outcomes.add_dropped(drop.group_id)
 
-    def _note(self, error: DstoreError | None) -> None:
+    def _note(self, what: str, error: DstoreError | None) -> None:
+        if error is None:
+            self._failures.pop(what, None)
+            return
         # One line per outage, not one per attempt.
-        if error is not None and self.failure is None:
-            _log.warning("orders cannot be obeyed: %s [%s]", error, error.reason)
-        self.failure = None if error is None else str(error)
+        if what not in self._failures:
+            _log.warning("%s: %s [%s]", what, error, error.reason)
+        self._failures[what] = str(error)

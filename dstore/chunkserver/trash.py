@@ -76,10 +76,11 @@ class Trash:
             NotReady: ``STALE_GROUP_EPOCH``, when a newer epoch of the group is known; the rest of the chunks stay.
             Unavailable: ``DISK_FAILED``.
         """
-        self._store.epochs.check(group_id, epoch)
         self._store.require_good_disk()
-        # Writers of older epochs must not bring anything back (Invariant 7).
+        # Writers of older epochs must not bring anything back (Invariant 7). The master names the epoch here, which is
+        # the only way in which a damaged one of a group that is not this server's any more is ever replaced.
         await self._store.adopt_epochs([GroupEpoch(group_id, epoch)])
+        self._store.epochs.check(group_id, epoch)
         while batch := self._next_of_group(group_id):
             await _to_its_end(self._drop(batch, epoch))
 
