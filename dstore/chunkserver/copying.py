@@ -18,6 +18,9 @@ from dstore.core.upkeep import Source
 #: Smaller is sooner.
 Priority = tuple[int, int]
 
+#: Part of every change of members, and of every deletion: the master tells all, one after the other.
+_ORDINARY_REASONS = frozenset({"SOURCE_BEHIND", "CHUNK_SETTLED"})
+
 _log = logging.getLogger(__name__)
 
 
@@ -95,6 +98,7 @@ class Copier:
         self._import = import_chunk
         self._slots = slots
         self._under_way: dict[ChunkId, asyncio.Event] = {}
+        self._is_outage_logged = False
         self.counts = CopyCounts()
 
     async def copy(
@@ -132,12 +136,14 @@ class Copier:
         self.counts.chunks += 1
         self.counts.size_bytes += held.length_bytes
         self.counts.failure = ""
+        self._is_outage_logged = False
 
     def note_failure(self, error: DstoreError, source: Source) -> None:
         """Remember why something could not be copied."""
         failure = f"from {source.address}: {error}"
-        if not self.counts.failure:
-            # One line per outage, not one per chunk.
+        # One line per outage, not one per chunk.
+        if not self._is_outage_logged and error.reason not in _ORDINARY_REASONS:
+            self._is_outage_logged = True
             _log.warning("copying fails %s [%s]", failure, error.reason)
         self.counts.failure = failure
 

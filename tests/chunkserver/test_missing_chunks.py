@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import logging
 
+import pytest
 from small_cluster import content
 from upkeep_cluster import GROUP, UpkeepCluster, chunk, upkeep_cluster
 from virtual_time import virtually
@@ -86,3 +88,33 @@ def test_a_disk_on_which_a_sync_failed_promises_nothing_more() -> None:
             assert await cluster.nodes["b"].read(1) == DATA
 
     virtually(main())
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.levelname for record in caplog.records if record.name == "dstore.chunkserver.copying"]
+
+
+def test_a_source_that_has_not_heard_of_the_epoch_is_no_noise_and_hides_no_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="dstore.chunkserver.copying")
+
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            await cluster.nodes["a"].store(1, DATA)
+            cluster.assign({"a": WHOLE, "b": FILLING}, epoch=2)
+            cluster.master.assignments["a"] = ()
+            await asyncio.sleep(60)
+            assert "is at epoch 1" in cluster.master.last("b").copying.failure
+            assert said(caplog) == []
+
+            async def before(operation: str, path: str) -> None:
+                if operation == "read":
+                    raise OSError(errno.EIO, "Input/output error")
+
+            cluster.assign({"a": WHOLE, "b": FILLING}, epoch=2)
+            cluster.nodes["a"].disk.before = before
+            await asyncio.sleep(60)
+
+    virtually(main())
+    assert said(caplog) == ["WARNING"]
