@@ -1,9 +1,10 @@
 """A directory of the real machine as the core ``Disk``; blocking calls run in a small pool of threads."""
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
@@ -74,7 +75,7 @@ class LocalDisk:
 
     def _open(self, path: str, flags: int) -> "LocalDiskFile":
         descriptor = os.open(self._root / path, flags, 0o600)
-        return LocalDiskFile(descriptor, self._threads)
+        return LocalDiskFile(descriptor, self._threads, self._root / path)
 
     def _make_directory(self, path: str) -> None:
         # Syncing the parent even when the directory is there: whoever made it may not have come to its sync.
@@ -141,8 +142,9 @@ class LocalDiskFile:
     must never be given to another file while a thread still writes to it.
     """
 
-    def __init__(self, descriptor: int, threads: "_Threads") -> None:
+    def __init__(self, descriptor: int, threads: "_Threads", path: Path) -> None:
         self._descriptor = descriptor
+        self._path = path
         self._threads = threads
         self._lock = threading.Lock()
         self._users = 1
@@ -187,7 +189,8 @@ class LocalDiskFile:
                 raise ValueError("The file is closed.")
             self._users += 1
         try:
-            return function(*args)
+            with _naming(self._path):
+                return function(*args)
         finally:
             self._leave()
 
@@ -224,6 +227,18 @@ class LocalDiskFile:
 def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, _DIRECTORY)
     try:
-        os.fsync(descriptor)
+        with _naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have errors say which file failed: those of calls on descriptors do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

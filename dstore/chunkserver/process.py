@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ from dstore import __version__
 from dstore.chunkserver.config import ChunkserverConfig
 from dstore.chunkserver.disk import LocalDisk
 from dstore.chunkserver.server import Chunkserver
-from dstore.core.errors import DstoreError
+from dstore.core.errors import DstoreError, Unavailable
 from dstore.core.groups import ServerLabels
 from dstore.core.limits import HEARTBEAT_INTERVAL_S, STOP_GRACE_S
 from dstore.rpc.channel import Connections
@@ -22,6 +23,9 @@ from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
 from dstore.system.side_port import Readiness, SidePort
+
+#: Whoever starts the server can set these right, and is told how where the command ends.
+_NOT_OF_THE_DISK = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 _log = logging.getLogger("dstore.chunkserver")
 
@@ -83,6 +87,16 @@ class _Process:
             _log.info("stopping: no new calls, %.0f s for those under way", STOP_GRACE_S)
 
     async def _open(self, stack: contextlib.AsyncExitStack, connections: Connections) -> Chunkserver:
+        try:
+            return await self._open_directory(stack, connections)
+        except DstoreError:
+            raise
+        except OSError as error:
+            if error.errno in _NOT_OF_THE_DISK:
+                raise
+            raise _cannot_open(error, self._config) from error
+
+    async def _open_directory(self, stack: contextlib.AsyncExitStack, connections: Connections) -> Chunkserver:
         directory = self._config.directory
         make_directory(directory)
         lock = DirectoryLock(directory, what="chunkserver")
@@ -106,6 +120,17 @@ class _Process:
                 ", ".join(recovery.unknown_paths[:5]),
             )
         return chunkserver
+
+
+def _cannot_open(error: OSError, config: ChunkserverConfig) -> Unavailable:
+    path, cause = str(error.filename or config.directory), error.strerror or str(error)
+    return Unavailable(
+        f"The chunkserver {config.name} cannot start, because {path} cannot be used: {cause}. Look at the disk of "
+        f"{config.directory}. If it is broken, start a chunkserver of another name with an empty directory on another "
+        "disk: the cluster copies there what other servers hold.",
+        reason="DISK_FAILED",
+        metadata={"path": path, "cause": cause},
+    )
 
 
 async def _watch(rpc: RpcServer, chunkserver: Chunkserver) -> None:

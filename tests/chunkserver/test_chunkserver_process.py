@@ -101,3 +101,40 @@ def test_one_process_from_start_to_end(tmp_path: Path) -> None:
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
     assert json.loads((directory / "IDENTITY").read_text())["server_id"]
+
+
+#: Has one call of the operating system fail as on a broken disk, and runs the command that follows.
+BROKEN = """
+import os, sys
+works = getattr(os, sys.argv[1])
+def broken(where, *arguments):
+    if isinstance(where, int) or str(where).startswith(sys.argv[2]):
+        raise OSError(5, os.strerror(5), None if isinstance(where, int) else str(where))
+    return works(where, *arguments)
+setattr(os, sys.argv[1], broken)
+from dstore.cli.app import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def start_on_broken_disk(directory: Path, call: str) -> str:
+    """Start a server that is to fail, and return what it says."""
+    python = [sys.executable, "-c", BROKEN, call, str(directory)]
+    command = ["chunkserver", "run", "--dir", str(directory), "--name", "cs-1", "--master", "127.0.0.1:1"]
+    ports = ["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
+    ended = subprocess.run([*python, *command, *ports], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 69, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.parametrize(("call", "in_directory"), [("pread", "IDENTITY"), ("fsync", ""), ("listdir", "tmp")])
+def test_a_disk_that_fails_at_the_start_is_named(tmp_path: Path, call: str, in_directory: str) -> None:
+    directory = tmp_path / "cs-1"
+    with running(directory) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+    said = start_on_broken_disk(directory, call)
+    assert f"because {directory / in_directory} cannot be used: Input/output error." in said
+    assert "start a chunkserver of another name" in said
+    assert "DISK_FAILED" in said
