@@ -118,10 +118,9 @@ class Catalog:
         return GroupSummary(group_id, epoch, self.count(group_id), sums.chunk_bytes, sums.digest)
 
     def page(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
-        """Return up to ``count`` chunks of a group, or of one bucket, in order; all of them must have been read."""
+        """Return up to ``count`` chunks of a group, or of one bucket, in order, without those that were not read."""
         found = self._chunks.page(group_id, bucket=bucket, after_sequence=after_sequence, count=count + 1)
-        assert all(value != _NOT_READ for _, value in found)
-        chunks = tuple(_unpack(sequence, value) for sequence, value in found[:count])
+        chunks = tuple(_unpack(sequence, value) for sequence, value in found[:count] if value != _NOT_READ)
         return HeldPage(chunks, is_last=len(found) <= count)
 
     def sequences(self, group_id: GroupId, *, after_sequence: int, count: int) -> list[int]:

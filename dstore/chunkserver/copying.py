@@ -149,5 +149,9 @@ class Copier:
 
 
 def is_about_chunk(error: DstoreError) -> bool:
-    """Tell whether a source fails for this chunk only: it lacks it, or its copy is damaged (Invariant 10)."""
-    return isinstance(error, Corrupt | NotFound)
+    """Tell whether a source fails for this chunk only.
+
+    It lacks it, its copy is damaged (Invariant 10), or its disk cannot read this one; an error of the own disk names no
+    server.
+    """
+    return isinstance(error, Corrupt | NotFound) or (error.reason == "DISK_FAILED" and "server_id" in error.metadata)

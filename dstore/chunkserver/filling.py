@@ -15,7 +15,7 @@ from dstore.chunkserver.copying import Copier, Priority, is_about_chunk
 from dstore.core.backoff import Backoff
 from dstore.core.digests import GroupDigest, HeldChunk, HeldPage
 from dstore.core.environment import Random
-from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady
+from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady, Unavailable
 from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.interfaces import Chunks, Peers
 from dstore.core.limits import CALL_TIMEOUT_S, COPY_STREAMS_MAX
@@ -79,11 +79,24 @@ class Comparison:
             DstoreError: the source failed, or the own disk.
         """
         group_id, peer = assignment.group_id, self._parts.peers.chunks(source.address)
-        theirs = await _in_time(peer.get_group_digest(group_id), source)
+        try:
+            theirs = await _in_time(peer.get_group_digest(group_id), source)
+        except Unavailable as error:
+            if error.reason == "DISK_FAILED":
+                # What its disk can still read is copied, since nobody else may have it; but nothing was compared.
+                await self._copy_listed((None,), assignment, source, priority)
+            raise
         _require_epoch(theirs, assignment)
         found = difference(await self._parts.own.digest(group_id), theirs)
         self.pending_chunks = found.more_chunks
-        for bucket in found.listings:
+        await self._copy_listed(found.listings, assignment, source, priority)
+
+    async def _copy_listed(
+        self, listings: Iterable[int | None], assignment: Assignment, source: Source, priority: Priority
+    ) -> None:
+        """List buckets of the source, None standing for all at once, and copy what is lacking here."""
+        group_id, peer = assignment.group_id, self._parts.peers.chunks(source.address)
+        for bucket in listings:
             async for listed in _pages(peer, source, group_id, bucket):
                 wanted = lacking(listed, lambda each: self._is_wanted(ChunkId(group_id, each)))
                 self.pending_chunks = max(self.pending_chunks, len(wanted))

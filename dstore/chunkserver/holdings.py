@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dstore.chunkserver import paths
+from dstore.chunkserver.durable import says_disk_is_bad
 from dstore.chunkserver.openchunk import open_checked
 from dstore.core.digests import BUCKET_COUNT, GroupDigest, HeldChunk, HeldPage
-from dstore.core.errors import Corrupt, InvalidRequest
+from dstore.core.errors import Corrupt, InvalidRequest, Unavailable
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.limits import FOOTERS_READ_AT_ONCE, HELD_CHUNKS_PER_PAGE_MAX
 from dstore.core.upkeep import GroupSummary
 
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore
+
+#: A disk that fails for more chunks than this is broken, and lists nothing any more.
+_UNREADABLE_MAX = 64
 
 _log = logging.getLogger(__name__)
 
@@ -26,9 +30,11 @@ class Holdings:
         self._store = store
         self._reading = asyncio.Semaphore(FOOTERS_READ_AT_ONCE)
         self._synced_directories: set[str] = set()
+        #: Chunks whose header or footer the disk failed to read in this run.
+        self._unreadable: set[ChunkId] = set()
 
     async def digest(self, group_id: GroupId) -> GroupDigest:
-        """Return the digests of what is held of a group; may read much, and goes on where a cancelled call ended.
+        """Return the digests of all that is held of a group; may read much, and goes on where a cancelled call ended.
 
         Raises:
             Unavailable: ``DISK_FAILED``.
@@ -41,16 +47,18 @@ class Holdings:
     async def page(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
         """Return up to ``count`` chunks of a group, or of one bucket, in order; 0 means as many as a page has.
 
+        Single ones that the disk cannot read are left out: the others may have to be copied from here.
+
         Raises:
             InvalidRequest: ``BUCKET_INVALID``.
-            Unavailable: ``DISK_FAILED``.
+            Unavailable: ``DISK_FAILED``, when the disk can read nothing of the group, or fails too often.
         """
         if bucket is not None and not 0 <= bucket < BUCKET_COUNT:
             raise InvalidRequest(
                 f"Bucket {bucket} is asked for; there are {BUCKET_COUNT}, from 0 on.", reason="BUCKET_INVALID"
             )
         catalog = self._store.catalog
-        await self._read(group_id, catalog.not_read(group_id, bucket=bucket))
+        await self._read_what_can_be_read(group_id, bucket)
         wanted = min(count, HELD_CHUNKS_PER_PAGE_MAX) or HELD_CHUNKS_PER_PAGE_MAX
         return catalog.page(group_id, bucket=bucket, after_sequence=after_sequence, count=wanted)
 
@@ -90,6 +98,22 @@ class Holdings:
         # A group of which nothing is left but damaged chunks counts as well: they have to go with it.
         groups = {*catalog.groups(), *(chunk_id.group_id for chunk_id in self._store.corrupt)}
         return tuple(catalog.summary(group_id, epochs.get(group_id)) for group_id in sorted(groups))
+
+    async def _read_what_can_be_read(self, group_id: GroupId, bucket: int | None) -> None:
+        catalog, unreadable = self._store.catalog, self._unreadable
+        while True:
+            count = len(unreadable)
+            not_read = catalog.not_read(group_id, bucket=bucket)
+            left_out = [each for each in not_read if ChunkId(group_id, each) in unreadable and count <= _UNREADABLE_MAX]
+            try:
+                await self._read(group_id, sorted({*not_read}.difference(left_out)))
+            except Unavailable:
+                if not count < len(unreadable) <= _UNREADABLE_MAX:
+                    raise
+                continue
+            if left_out and len(left_out) == catalog.count(group_id):
+                await self._read(group_id, left_out)
+            return
 
     async def _read(self, group_id: GroupId, sequences: Sequence[int]) -> None:
         waiting = [ChunkId(group_id, sequence) for sequence in reversed(sequences)]
@@ -131,6 +155,10 @@ class Holdings:
                 store.catalog.remove(chunk_id)
             except Corrupt as error:
                 await store.report_corrupt(chunk_id, error.metadata.get("problem", str(error)))
+            except OSError as error:
+                if says_disk_is_bad(error):
+                    self._unreadable.add(chunk_id)
+                raise
             else:
                 # A reader may have found it corrupt meanwhile.
                 if store.catalog.has(chunk_id):
