@@ -2,7 +2,7 @@
 
 No copy is counted that is not proven. A member that was filled holds what the members hold that it was compared with:
 for chunks that none of these is known to hold it gets rows of its own. A copy that appears at a member later proves
-nothing for those that compared themselves with that member before.
+nothing for those that compared themselves with that member before; nor does it that the member becomes whole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -95,7 +95,13 @@ def _take_filled(tx: Transaction, server_id: ServerId, filled: Filled, group: Pl
     compared = [member for member in sources if member in filled.compared]
     if sources and not compared:
         return None
-    return _make_whole(tx, server_id, group, compared)
+    if group.filling == {server_id}:
+        return _make_whole(tx, server_id, group, compared)
+    # The others may have been compared with this member when it had nothing yet. Now that it is a source this would
+    # count, so the epoch goes up: they compare anew.
+    _record_unproven(tx, server_id, group, compared)
+    states = {member: group.state_of(member) for member in group.members} | {server_id: MemberState.WHOLE}
+    return store_members(tx, group, tuple(states.items()))
 
 
 def salvage(tx: Transaction, group: PlacedGroup) -> PlacedGroup:
@@ -109,6 +115,15 @@ def salvage(tx: Transaction, group: PlacedGroup) -> PlacedGroup:
 
 
 def _make_whole(tx: Transaction, server_id: ServerId, group: PlacedGroup, compared: Sequence[ServerId]) -> PlacedGroup:
+    _record_unproven(tx, server_id, group, compared)
+    tx.execute(
+        "UPDATE group_members SET state = 'whole' WHERE group_id = ? AND server_id = ?", (group.group_id, server_id)
+    )
+    counters.add(tx, "group_changes", 1)
+    return read_groups(tx, [group.group_id])[group.group_id]
+
+
+def _record_unproven(tx: Transaction, server_id: ServerId, group: PlacedGroup, compared: Sequence[ServerId]) -> None:
     missing_rows.add(
         tx,
         [
@@ -116,11 +131,6 @@ def _make_whole(tx: Transaction, server_id: ServerId, group: PlacedGroup, compar
             for sequence, length_bytes in _unproven(tx, group.group_id, compared)
         ],
     )
-    tx.execute(
-        "UPDATE group_members SET state = 'whole' WHERE group_id = ? AND server_id = ?", (group.group_id, server_id)
-    )
-    counters.add(tx, "group_changes", 1)
-    return read_groups(tx, [group.group_id])[group.group_id]
 
 
 def _unproven(tx: Transaction, group_id: GroupId, compared: Sequence[ServerId]) -> list[tuple[int, int]]:

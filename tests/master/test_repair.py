@@ -288,6 +288,29 @@ async def test_a_copy_that_appears_after_the_comparison_proves_nothing(model: Mo
     await model.check_claims()
 
 
+async def test_who_looked_at_a_member_that_was_being_filled_is_not_whole_when_that_one_is(model: ModelCluster) -> None:
+    model.stop(1, 2)
+    await model.step(7, copy=False)
+    await jump(model, SERVER_OUT_AFTER_DEFAULT_S)
+    await model.step(2, copy=False)
+    committed = {chunk_id.group_id for chunk_id in await model.committed()}
+    by_id = model.harness.master.shared.allocator.groups.by_id
+    group = next(each for each in by_id.values() if each.group_id in committed and len(each.filling) == 2)
+    early, first = (model.servers[each] for each in sorted(group.filling))
+    # It cannot reach the whole member, and finds nothing at the one that has nothing yet.
+    seen_early = Outcomes(filled=(Filled(group.group_id, group.epoch, (first.server_id,)),))
+    early.outcomes = seen_early
+    await model.beat(early.number)
+    model.work(first)
+    await model.beat(first.number)
+    early.outcomes = seen_early
+    await model.beat(early.number)
+    await model.check_claims()
+    await model.step(60)
+    await model.check_claims()
+    assert await model.copies() == 3
+
+
 async def test_with_three_servers_a_lost_one_keeps_its_place_until_a_fourth_joins(empty: MasterHarness) -> None:
     model = ModelCluster(empty)
     await model.start(1, 2, 3)
