@@ -105,7 +105,9 @@ class MissingChunks:
     async def _pause(self) -> None:
         """Wait for other orders, or until something is to be tried again."""
         now_s = self._clock.monotonic_s()
-        due_s = [tried.not_before_s - now_s for chunk_id, tried in self._tries.items() if chunk_id not in self._busy]
+        # One that is not wanted any more may be in here until the next orders, and would be due all the time.
+        waiting = [chunk_id for chunk_id in self._tries if chunk_id in self._wanted and chunk_id not in self._busy]
+        due_s = [self._tries[chunk_id].not_before_s - now_s for chunk_id in waiting]
         try:
             async with asyncio.timeout(max(0.01, min(due_s)) if due_s else None):
                 await self._changed.wait()

@@ -7,15 +7,26 @@ import logging
 import pytest
 from small_cluster import content
 from upkeep_cluster import GROUP, UpkeepCluster, chunk, upkeep_cluster
-from virtual_time import virtually
+from virtual_time import LoopClock, virtually
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.memory import MemoryDisk
+from dstore.core.errors import Unavailable
 from dstore.core.groups import MemberState
 
 WHOLE, FILLING = MemberState.WHOLE, MemberState.FILLING
 DATA = content(3000)
 PATH = paths.chunk_path(chunk(1))
+
+
+class CountingClock(LoopClock):
+    """Counts how often it is looked at."""
+
+    count = 0
+
+    def monotonic_s(self) -> float:
+        self.count += 1
+        return super().monotonic_s()
 
 
 async def held_by_a_and_b(cluster: UpkeepCluster) -> None:
@@ -118,3 +129,28 @@ def test_a_source_that_has_not_heard_of_the_epoch_is_no_noise_and_hides_no_outag
 
     virtually(main())
     assert said(caplog) == ["WARNING"]
+
+
+def test_a_chunk_that_is_not_missing_any_more_keeps_nobody_awake() -> None:
+    async def main() -> None:
+        async with upkeep_cluster("a", "b") as cluster:
+            await cluster.nodes["a"].store(1, DATA)
+            cluster.assign({"a": WHOLE, "b": WHOLE}, epoch=2)
+            await asyncio.sleep(2)
+
+            async def before(operation: str, path: str) -> None:
+                if operation == "read":
+                    cluster.master.missing.clear()
+                    await asyncio.sleep(5.5)
+                    cluster.master.refusals = [Unavailable("The master is away.") for _ in range(1000)]
+                    raise OSError(errno.EIO, "Input/output error")
+
+            cluster.nodes["a"].disk.before = before
+            clock = cluster.nodes["b"].server._missing._clock = CountingClock()
+            cluster.master.missing["b"] = (chunk(1),)
+            await asyncio.sleep(10)
+            clock.count = 0
+            await asyncio.sleep(60)
+            assert clock.count < 100
+
+    virtually(main())
