@@ -67,6 +67,7 @@ class Scrub:
         self._pass_ended_s: float | None = None
         self._checked_bytes = 0
         self._done_chunks = 0
+        self._is_outage_logged = False
 
     def configure(self, settings: UpkeepSettings) -> None:
         """Go by these from now on."""
@@ -131,7 +132,7 @@ class Scrub:
             for chunk_id in chunk_ids[:_SAMPLE]:
                 await self._store.holdings.held(chunk_id)
         except DstoreError as error:
-            _log.warning("the scrub cannot tell how long its chunks are: %s", error)
+            self._note_outage(error)
 
     async def _check(self, chunk_id: ChunkId) -> None:
         """Read one chunk. One that is damaged is reported; one whose file is lost does not count as held any more."""
@@ -141,8 +142,16 @@ class Scrub:
             return
         except DstoreError as error:
             # The disk fails: that makes it suspect, and is reported as such. Reading on would be a busy loop.
-            _log.warning("the scrub cannot read chunk %s: %s", chunk_id, error)
+            self._note_outage(error)
             await asyncio.sleep(SCRUB_YIELD_S)
+        else:
+            self._is_outage_logged = False
+
+    def _note_outage(self, error: DstoreError) -> None:
+        # One line per outage, not one per chunk.
+        if not self._is_outage_logged:
+            self._is_outage_logged = True
+            _log.warning("the scrub cannot read all chunks: %s", error)
 
     async def _read(self, chunk_id: ChunkId) -> None:
         try:

@@ -1,6 +1,7 @@
 """The scrub reads everything within its period, finds every flipped byte, and stays out of the way."""
 
 import asyncio
+import errno
 from dataclasses import replace
 
 import pytest
@@ -269,3 +270,25 @@ def test_the_position_is_a_name_that_is_known() -> None:
             assert node.server.store.recovery.unknown_paths == ()
 
     virtually(main())
+
+
+def test_a_disk_that_cannot_be_read_is_said_once_and_is_no_damage(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(operation: str, path: str) -> None:
+        if operation in ("open", "read") and path.startswith(paths.GROUPS):
+            raise OSError(errno.EIO, "Input/output error")
+
+    async def main() -> None:
+        async with upkeep_cluster("a") as cluster:
+            await store_chunks(cluster, 50)
+            node = cluster.nodes["a"]
+            node.disk.before = broken
+            scrub_within(cluster, 100.0)
+            await asyncio.sleep(60)
+            assert node.server.store.corrupt == set()
+            assert len(node.held()) == 50
+            node.disk.before = no_fault
+            passes = report(cluster).passes
+            await cluster.until(lambda: report(cluster).passes > passes + 1, within_s=300)
+
+    virtually(main())
+    assert len([each for each in caplog.records if each.name == "dstore.chunkserver.scrub"]) == 1
