@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from dstore.core.groups import ServerIdentity
-from dstore.core.ids import ChunkId, ServerId
+from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import HEARTBEAT_INTERVAL_S
 from dstore.core.upkeep import Heartbeat, Orders, Outcomes, Registration, Standing
 from dstore.master import facts, outcomes, server_rows
 from dstore.master.identity import check_identity
+from dstore.master.server_rows import ServerRecord
 from dstore.master.shared import Shared
+from dstore.master.store.base import Transaction
 from dstore.master.uninterrupted import uninterrupted
 
 #: A corrupt chunk is looked up again after this time: its file may have been committed meanwhile.
@@ -30,9 +32,13 @@ class ClusterService:
         check_identity(identity, shared.cluster.cluster_id)
         shared.membership.check_admission(identity, shared.clock.monotonic_s())
         now_ns = shared.clock.wall_ns()
-        record = await shared.store.write(lambda tx: server_rows.store_server(tx, identity, now_ns))
-        # Read before it has joined: whatever is committed by now, its disk has to hold.
-        expected = await shared.store.read(lambda tx: facts.read_expected(tx, identity.server_id))
+
+        def run(tx: Transaction) -> tuple[ServerRecord, dict[GroupId, int]]:
+            # What is committed by now, its disk has to hold.
+            return server_rows.store_server(tx, identity, now_ns), facts.read_expected(tx, identity.server_id)
+
+        # Nothing comes between the row and its copy in memory, where it would undo what an operator said meanwhile.
+        record, expected = await shared.store.write(run)
         shared.holdings.joining(identity.server_id, expected, shared.clock.monotonic_s())
         if shared.membership.address(identity.server_id) != record.address:
             shared.orders.forget()

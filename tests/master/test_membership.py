@@ -1,15 +1,23 @@
 """Joining, beating, and being missed."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from master_harness import OTHER_CLUSTER, MasterHarness, boot_id, identity, server_id
 
 from dstore.core import errors
 from dstore.core.errors import DstoreError
-from dstore.core.groups import Capacity, ServerLabels, ServerPhase
+from dstore.core.groups import Capacity, Duty, ServerLabels, ServerPhase
 from dstore.core.limits import HEARTBEAT_INTERVAL_S, SERVER_DOWN_AFTER_S, SERVER_SUSPECT_AFTER_S
 from dstore.core.upkeep import Heartbeat
+from dstore.master import server_rows
+from dstore.master.store.runner import InlineRunner
+
+T = TypeVar("T")
 
 
 def phase(cluster: MasterHarness, number: int) -> ServerPhase:
@@ -157,6 +165,44 @@ async def test_a_server_whose_caller_hung_up_while_it_was_stored_is_known_as_it_
         state = cluster.master.shared.membership.state(server_id(2), cluster.clock.now_s)
         assert state is not None
         assert [(state.record.incarnation,)] == stored
+
+
+class SlowReads(InlineRunner):
+    """Others get their turns while something is read, as with threads."""
+
+    async def read(self, job: Callable[[], T]) -> T:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await super().read(job)
+
+
+@pytest.mark.parametrize("change", ["drain", "remove"])
+async def test_what_an_operator_tells_a_server_that_joins_at_this_moment_is_known_as_it_is_stored(
+    tmp_path: Path, change: str
+) -> None:
+    harness = MasterHarness(tmp_path, runner=SlowReads)
+    await harness.open()
+    await harness.join(1, 2, 3, 4)
+    membership = harness.master.shared.membership
+    for steps in range(30):
+        number = 10 + steps
+        await harness.join(number)
+        admin = harness.master.admin
+        if change == "remove":
+            await admin.set_node_duty(f"cs-{number}", Duty.DRAINING, duration_s=0, dry_run=False)
+        telling = asyncio.create_task(
+            admin.remove_node(f"cs-{number}")
+            if change == "remove"
+            else admin.set_node_duty(f"cs-{number}", Duty.DRAINING, duration_s=0, dry_run=False)
+        )
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        joining = harness.master.cluster.register(identity(number, boot_id=boot_id(1000 + number)))
+        await asyncio.gather(telling, joining, return_exceptions=True)
+        stored = await harness.store.read(partial(server_rows.read_server, server_id=server_id(number)))
+        state = membership.state(server_id(number), harness.clock.now_s)
+        assert (state.record if state is not None else None) == stored, steps
+    await harness.store.close()
 
 
 async def test_a_stranger_is_told_to_register(cluster: MasterHarness) -> None:
