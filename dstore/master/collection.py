@@ -312,8 +312,11 @@ class Collector:
         groups = shared.allocator.groups
         memberships = {server_id: frozenset(groups.of_server(server_id)) for server_id in reports}
         ripe = self._strays.see(find_strays(reports, memberships, groups.by_id), now_s, grace_s)
-        facts = await shared.store.read(lambda tx: deletions.read_groups(tx, ripe)) if ripe else {}
-        self._strays.plan(facts, reports, replicas=shared.cluster.policy.replicas, now_s=now_s, grace_s=grace_s)
+        facts, writing = await shared.store.read(
+            lambda tx: (deletions.read_groups(tx, ripe), deletions.read_writing(tx))
+        )
+        replicas = shared.cluster.policy.replicas
+        self._strays.plan(facts, reports, writing, replicas=replicas, now_s=now_s, grace_s=grace_s)
 
     async def _write(self, fn: Callable[[Transaction], T], otherwise: T) -> T:
         """Run a transaction of this leader; return ``otherwise`` without running it when safe mode began meanwhile."""

@@ -12,8 +12,9 @@ from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import COLLECT_ROWS_MAX, DISCARDS_OUTSTANDING_MAX, DISCARDS_PER_ORDER_MAX
 from dstore.master import counters, history, retention
 from dstore.master.discards import DueChunk, Finished, Owed
+from dstore.master.facts import read_settled_sequence
 from dstore.master.store.base import Transaction, batches, expand
-from dstore.master.strays import GroupFacts, Holding
+from dstore.master.strays import GroupFacts, Holding, Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,11 @@ def read_groups(tx: Transaction, group_ids: Iterable[GroupId]) -> dict[GroupId, 
         ):
             facts[group_id] = GroupFacts(epoch, chunk_count, missing_count, states.get(group_id, {}))
     return facts
+
+
+def read_writing(tx: Transaction) -> Writing:
+    """Return how far writes have come."""
+    return Writing(counters.read(tx, "chunk_sequence"), read_settled_sequence(tx))
 
 
 def _is_used(tx: Transaction, chunk_id: ChunkId) -> bool:

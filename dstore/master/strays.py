@@ -2,8 +2,10 @@
 
 A copy is stray while its server reports the group and is no member of it. It is dropped when it was stray for the whole
 grace, under the eyes of the present leader, and the group lacks nothing: it has as many members as the policy wants,
-each of them whole and up and reporting at least as many chunks as the rows say, and no replica is missing. A group that
-the metadata does not know is never dropped (Invariant 9).
+each of them whole and up and reporting at least as many chunks as the rows say, and no replica is missing. The writes
+must have ended, too, that were in progress when the grace was over: their chunks are in no row that says who lacks
+them, and this copy may be one of those that were acknowledged (Invariant 8). A group that the metadata does not know is
+never dropped (Invariant 9).
 """
 
 from collections.abc import Container, Mapping
@@ -35,6 +37,19 @@ class GroupFacts:
     chunk_count: int
     missing_chunk_count: int
     members: Mapping[ServerId, MemberState]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How far writes have come.
+
+    Attributes:
+        newest_sequence: the last that was given out.
+        settled_sequence: no chunk below it has a live intent.
+    """
+
+    newest_sequence: int
+    settled_sequence: int
 
 
 #: By server that is up, what it reports: the number of chunks by group.
@@ -70,6 +85,8 @@ class StrayWatch:
 
     def __init__(self) -> None:
         self._since_s: dict[Holding, float] = {}
+        #: The newest sequence that had been given out when the grace was over.
+        self._newest: dict[Holding, int] = {}
         self._orders: dict[ServerId, tuple[GroupEpoch, ...]] = {}
 
     @property
@@ -79,21 +96,31 @@ class StrayWatch:
 
     def withdraw(self) -> None:
         """Order nothing any more; watching begins anew."""
-        self._since_s, self._orders = {}, {}
+        self._since_s, self._newest, self._orders = {}, {}, {}
 
     def see(self, strays: frozenset[Holding], now_s: float, grace_s: float) -> frozenset[GroupId]:
         """Take note of what is stray now; return the groups with copies that were it for the whole grace."""
         self._since_s = {each: self._since_s.get(each, now_s) for each in strays}
+        self._newest = {each: newest for each, newest in self._newest.items() if each in strays}
         return frozenset(each.group_id for each, since_s in self._since_s.items() if now_s - since_s >= grace_s)
 
     def plan(
-        self, groups: Mapping[GroupId, GroupFacts], reports: Reports, *, replicas: int, now_s: float, grace_s: float
+        self,
+        groups: Mapping[GroupId, GroupFacts],
+        reports: Reports,
+        writing: Writing,
+        *,
+        replicas: int,
+        now_s: float,
+        grace_s: float,
     ) -> None:
         """Order the drops; ``groups`` are those that ``see`` returned, as the rows have them now."""
         orders: dict[ServerId, list[GroupEpoch]] = {}
         for each, since_s in sorted(self._since_s.items(), key=lambda item: (item[1], item[0].group_id)):
             facts = groups.get(each.group_id)
             if facts is None or now_s - since_s < grace_s or each.server_id in facts.members:
+                continue
+            if self._newest.setdefault(each, writing.newest_sequence) >= writing.settled_sequence:
                 continue
             of_server = orders.setdefault(each.server_id, [])
             if len(of_server) < DROPS_PER_ORDER_MAX and lacks_nothing(each.group_id, facts, reports, replicas):

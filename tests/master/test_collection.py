@@ -10,7 +10,7 @@ from scripted_servers import ScriptedCluster
 
 from dstore.core.checking import CollectionState
 from dstore.core.errors import Conflict
-from dstore.core.ids import ChunkId, GroupId
+from dstore.core.ids import ChunkId
 
 RETENTION_S = 100
 GRACE_S = 60
@@ -340,44 +340,6 @@ async def test_small_steps_add_up_within_an_hour(cluster: ScriptedCluster) -> No
         await cluster.rounds(3)
     assert (await cluster.collector.status()).state is CollectionState.STOPPED
     assert 0 < await cluster.deleted() < 320
-
-
-# --- Stray copies ----------------------------------------------------------------------------------------------
-
-
-async def test_a_stray_copy_is_dropped_when_the_members_lack_nothing(cluster: ScriptedCluster) -> None:
-    chunks = await cluster.write("/x", 1)
-    stray = next(number for number in cluster.servers if number not in cluster.holding(chunks))
-    cluster.servers[stray].chunks.add(chunks[0])
-    await cluster.rounds(30)
-    assert stray in cluster.holding(chunks)
-    assert (await cluster.collector.status()).stray_groups == 1
-    await cluster.rounds(40)
-    assert stray not in cluster.holding(chunks)
-    assert len(cluster.holding(chunks)) == 3
-
-
-async def test_a_stray_copy_stays_while_a_member_is_away(cluster: ScriptedCluster) -> None:
-    chunks = await cluster.write("/x", 1)
-    members = cluster.holding(chunks)
-    stray = next(number for number in cluster.servers if number not in members)
-    cluster.servers[stray].chunks.add(chunks[0])
-    cluster.away.add(members[0])
-    await cluster.rounds(100)
-    assert stray in cluster.holding(chunks)
-    cluster.away.clear()
-    await cluster.rounds(3)
-    assert stray not in cluster.holding(chunks)
-
-
-async def test_a_group_that_the_metadata_does_not_know_is_never_dropped(cluster: ScriptedCluster) -> None:
-    await cluster.harness.store.write(
-        lambda tx: tx.execute("UPDATE counters SET value = 1000 WHERE name IN ('group_id', 'chunk_sequence')")
-    )
-    unknown = ChunkId(GroupId(900), 5)
-    cluster.servers[1].chunks.add(unknown)
-    await cluster.rounds(100)
-    assert cluster.holding([unknown]) == [1]
 
 
 async def _insert_deleted(cluster: ScriptedCluster, chunk_id: ChunkId) -> None:

@@ -10,7 +10,7 @@ from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.limits import DISCARDS_PER_ORDER_MAX, DROPS_PER_ORDER_MAX
 from dstore.master.breaker import Exposure, RecentLosses, is_excessive, worst
 from dstore.master.discards import Discards, DueChunk, Owed
-from dstore.master.strays import GroupFacts, Holding, StrayWatch, find_strays, lacks_nothing
+from dstore.master.strays import GroupFacts, Holding, StrayWatch, Writing, find_strays, lacks_nothing
 
 G1, G2 = GroupId(1), GroupId(2)
 A, B, C, D = (server_id(number) for number in range(1, 5))
@@ -197,6 +197,7 @@ def test_what_was_never_told_is_not_confirmed() -> None:
 # --- Strays ----------------------------------------------------------------------------------------------------
 
 MEMBERS = {A: WHOLE, B: WHOLE, C: WHOLE}
+QUIET = Writing(7, 8)
 REPORTS = {A: {G1: 5}, B: {G1: 5}, C: {G1: 6}, D: {G1: 4}}
 
 
@@ -241,7 +242,7 @@ def test_a_stray_copy_is_dropped_after_its_grace() -> None:
 
     def orders(now_s: float, seen: frozenset[Holding]) -> tuple[GroupEpoch, ...]:
         ripe = watch.see(seen, now_s, 60.0)
-        watch.plan({g: facts[g] for g in ripe}, REPORTS, replicas=3, now_s=now_s, grace_s=60.0)
+        watch.plan({g: facts[g] for g in ripe}, REPORTS, QUIET, replicas=3, now_s=now_s, grace_s=60.0)
         return watch.orders_for(D)
 
     assert orders(0.0, stray) == orders(59.9, stray) == ()
@@ -255,10 +256,29 @@ def test_a_stray_copy_is_dropped_after_its_grace() -> None:
     assert orders(123.0, stray) == ()
 
 
+def test_a_stray_copy_is_kept_for_the_writes_that_were_in_progress_when_its_grace_was_over() -> None:
+    watch = StrayWatch()
+    stray = frozenset({Holding(D, G1)})
+
+    def orders(now_s: float, newest_sequence: int, settled_sequence: int) -> int:
+        watch.see(stray, now_s, 60.0)
+        writing = Writing(newest_sequence, settled_sequence)
+        watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, writing, replicas=3, now_s=now_s, grace_s=60.0)
+        return len(watch.orders_for(D))
+
+    assert orders(0.0, 50, 51) == 0
+    assert orders(60.0, 100, 3) == 0
+    # Later ones do not matter: no write of them can have come here.
+    assert [orders(61.0, 200, each) for each in (99, 100, 101)] == [0, 0, 1]
+    watch.see(frozenset(), 62.0, 60.0)
+    watch.see(stray, 63.0, 60.0)
+    assert [orders(123.0, 200, each) for each in (101, 200, 201)] == [0, 0, 1]
+
+
 def test_a_member_is_never_told_to_drop_its_group() -> None:
     watch = StrayWatch()
     assert watch.see(frozenset({Holding(C, G1)}), 0.0, 0.0) == {G1}
-    watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, replicas=3, now_s=0.0, grace_s=0.0)
+    watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, QUIET, replicas=3, now_s=0.0, grace_s=0.0)
     assert watch.orders_for(C) == ()
 
 
@@ -268,7 +288,7 @@ def test_drops_of_one_server_are_bounded() -> None:
     reports = {each: dict.fromkeys(ids, 5) for each in (A, B, C, D)}
     facts = {group_id: GroupFacts(4, 5, 0, MEMBERS) for group_id in ids}
     watch.see(frozenset(Holding(D, group_id) for group_id in ids), 0.0, 0.0)
-    watch.plan(facts, reports, replicas=3, now_s=0.0, grace_s=0.0)
+    watch.plan(facts, reports, QUIET, replicas=3, now_s=0.0, grace_s=0.0)
     assert len(watch.orders_for(D)) == DROPS_PER_ORDER_MAX
 
 
