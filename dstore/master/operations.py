@@ -24,6 +24,7 @@ from dstore.master.stopping import check_stoppable
 from dstore.master.store.base import Transaction
 from dstore.master.switches import Switches
 from dstore.master.views import MemberChange, PlannedGroup
+from dstore.master.written import acknowledged_by
 
 #: Longer than anybody works on a server; whoever wants more drains it.
 MAINTENANCE_MAX_S = 7 * 24 * 3600.0
@@ -70,6 +71,13 @@ class Operations:
         def run(tx: Transaction) -> bool:
             if tx.execute("SELECT 1 FROM group_members WHERE server_id = ? LIMIT 1", (server_id,)):
                 return False
+            if state.is_readable and acknowledged_by(tx, server_id):
+                raise _refused(
+                    f"{name} holds chunks of writes in progress, of which nobody knows yet whether others have them; "
+                    "try again when these writes have ended (dstore status counts them).",
+                    "NODE_IN_USE",
+                    name,
+                )
             server_rows.delete_server(tx, server_id)
             return True
 

@@ -83,6 +83,11 @@ def read_missing(tx: Transaction, intent_id: IntentId) -> list[tuple[int, int, S
     return missing
 
 
+def acknowledged_by(tx: Transaction, server_id: ServerId) -> bool:
+    """Whether writes in progress have chunks that a server acknowledged. Reads the chunks of all writes in progress."""
+    return bool(tx.execute("SELECT 1 FROM intent_chunks WHERE replicas LIKE ? LIMIT 1", (f"%{server_id}%",)))
+
+
 def check_complete(tx: Transaction, policy: Policy, commit: Commit) -> None:
     """Refuse a commit whose records are not exactly the chunks of a file of its size.
 

@@ -1,7 +1,7 @@
 """What operators ask for: drain, maintenance, removal, balancing, the scrub; and when it is refused."""
 
 import pytest
-from master_harness import MasterHarness, boot_id, identity, server_id
+from master_harness import CHUNK_SIZE, MasterHarness, boot_id, identity, server_id
 from model_servers import ModelCluster
 
 from dstore.core import errors
@@ -152,6 +152,27 @@ async def test_only_a_server_that_is_drained_is_removed(model: ModelCluster) -> 
     assert caught.value.reason == "SERVER_REMOVED"
     # Another disk may have its name.
     await model.harness.master.cluster.register(identity(7, name="cs-2"))
+
+
+async def test_a_server_stays_while_a_write_may_count_on_its_copies(model: ModelCluster) -> None:
+    namespace = model.harness.namespace
+    intent = await model.harness.begin("/slow", chunk_count=12)
+    placement = next(each for each in intent.placements if server_id(2) in each.chain)
+    record = model.harness.written(placement, 0, placement.chain)
+    model.server(2).chunks.add(placement.chunk_id)
+    await namespace.allocate_chunks(
+        intent.intent_id, count=0, written=(record,), avoid=(), request_id=model.harness.request_id()
+    )
+    await drain(model, 2)
+    for _ in range(5):
+        await model.step(20)
+        await namespace.renew_intent(intent.intent_id, fresh_version=False)
+    assert await memberships(model, 2) == 0
+    assert await remove(model, 2) == "NODE_IN_USE"
+    await model.harness.commit(intent, size_bytes=CHUNK_SIZE, chunk_count=1)
+    await model.step(30)
+    await model.harness.master.admin.remove_node("cs-2")
+    assert await model.copies() == 3
 
 
 async def test_a_server_that_is_out_and_replaced_is_removed(model: ModelCluster) -> None:
