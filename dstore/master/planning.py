@@ -125,15 +125,13 @@ class Planning:
         shared.allocator.adopt(changed)
 
     async def _salvage(self, leader_epoch: int) -> None:
-        """Go on with what is left of groups whose whole members are all out."""
+        """Go on with what is left of groups whose whole members are all out, or that have none any more."""
         shared = self._shared
-        groups = shared.allocator.groups
         states = shared.membership.states(self._now_s())
         out = {server_id for server_id, state in states.items() if state.phase is ServerPhase.OUT}
-        concerned = {group_id for server_id in out for group_id in groups.of_server(server_id)}
         lost = [
             group
-            for group in map(groups.by_id.__getitem__, sorted(concerned))
+            for group in shared.allocator.groups.groups
             if group.filling and out.issuperset(set(group.members) - group.filling)
         ]
         if lost:

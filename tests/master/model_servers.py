@@ -149,7 +149,7 @@ class ModelCluster:
             server.chunks |= other.held(assignment.group_id)
             server.corrupt -= other.held(assignment.group_id)
             compared.append(source.server_id)
-        return Filled(assignment.group_id, assignment.epoch, tuple(compared))
+        return Filled(assignment.group_id, assignment.epoch, tuple(compared)) if compared else None
 
     def _has_source(self, server: ModelServer, chunk_id: ChunkId, *, members_only: bool) -> bool:
         for assignment in server.assignments:
