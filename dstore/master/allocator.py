@@ -37,11 +37,15 @@ class Allocator:
 
     def adopt(self, changed: Sequence[PlacedGroup]) -> None:
         """Take over groups as a transaction has stored them, each with one change."""
+        if not changed:
+            # Most reports change none.
+            return
         self._groups = self._groups.replaced(changed)
 
     async def catch_up(self, change_count: int) -> None:
         """Read the groups again if others than this master have changed some; ``change_count`` was read before."""
-        if self._groups.change_count != change_count:
+        # It may have been read before what was adopted since.
+        if self._groups.change_count < change_count:
             await self._reload()
 
     async def targets(self, count: int, avoid: Iterable[ServerId] = ()) -> Targets:

@@ -28,6 +28,10 @@ class GroupMap:
             for member in self.by_id[group_id].members:
                 memberships.setdefault(member, []).append(group_id)
         self._of_server = {server_id: tuple(group_ids) for server_id, group_ids in memberships.items()}
+        self._positions = {group.group_id: position for position, group in enumerate(self.groups)}
+        self._token = object()
+        #: The token of the map that this one was made of, and the groups that differ.
+        self._origin: tuple[object, tuple[GroupId, ...]] = (None, ())
         self._sizes = Counter(len(group.writers) for group in self.groups)
 
     def replaced(self, changed: Sequence[PlacedGroup]) -> "GroupMap":
@@ -40,7 +44,12 @@ class GroupMap:
         fresh = object.__new__(GroupMap)
         fresh.change_count = self.change_count + len(changed)
         fresh.by_id = self.by_id | newer
-        fresh.groups = tuple(newer.get(group.group_id, group) for group in self.groups)
+        groups = list(self.groups)
+        for group in newer.values():
+            groups[self._positions[group.group_id]] = group
+        fresh.groups = tuple(groups)
+        fresh._positions = self._positions
+        fresh._token, fresh._origin = object(), (self._token, tuple(newer))
         fresh._of_server = dict(self._of_server)
         fresh._sizes = self._sizes.copy()
         for group in newer.values():
@@ -52,6 +61,13 @@ class GroupMap:
             joined = {group.group_id for group in newer.values() if server_id in group.members}
             fresh._of_server[server_id] = tuple(sorted(kept | joined))
         return fresh
+
+    def changed_since(self, before: "GroupMap") -> Sequence[GroupId]:
+        """Return the groups that are not as they were in an older map."""
+        origin, changed = self._origin
+        if origin is before._token:
+            return changed
+        return [group.group_id for group in self.groups if before.by_id.get(group.group_id) is not group]
 
     def of_server(self, server_id: ServerId) -> tuple[GroupId, ...]:
         """Return the groups that a server is a member of, in order."""

@@ -108,9 +108,9 @@ class OrderBook:
         if before is None:
             self._ready.clear()
         elif before is not groups:
-            changed = [group for group in groups.groups if before.by_id.get(group.group_id) is not group]
-            self._forget_members(groups, (group.group_id for group in changed))
-            self._forget_members(before, (group.group_id for group in changed if group.group_id in before.by_id))
+            changed = groups.changed_since(before)
+            self._forget_members(groups, changed)
+            self._forget_members(before, (group_id for group_id in changed if group_id in before.by_id))
 
     def _forget_members(self, groups: GroupMap, group_ids: Iterable[GroupId]) -> None:
         for group_id in group_ids:

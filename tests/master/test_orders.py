@@ -1,5 +1,6 @@
 """What chunkservers are told: exact, only when it changed, bounded, and without asking the store."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from model_servers import ModelCluster
 
 from dstore.core import errors
 from dstore.core.groups import MemberState
+from dstore.core.ids import ChunkId
 from dstore.core.limits import SERVER_OUT_AFTER_DEFAULT_S
-from dstore.core.upkeep import Outcomes, Source
+from dstore.core.upkeep import Filled, Outcomes, Source
 
 
 async def test_assignments_come_once(model: ModelCluster) -> None:
@@ -112,6 +114,35 @@ async def test_what_was_reported_in_vain_is_stored_with_the_next_report(
     assert len(await model.harness.rows("SELECT * FROM missing_replicas")) == 1
 
 
+async def test_the_map_of_groups_is_made_anew_only_for_changes(model: ModelCluster) -> None:
+    allocator = model.harness.master.shared.allocator
+    before = allocator.groups
+    lost = min(model.server(1).chunks)
+    for outcomes in (
+        Outcomes(corrupt=(lost,)),
+        Outcomes(held=(lost,)),
+        Outcomes(filled=(Filled(before.groups[0].group_id, 1, ()),)),
+    ):
+        model.server(1).outcomes = outcomes
+        await model.beat(1)
+    assert allocator.groups is before
+    first, second = (replace(group, epoch=group.epoch + 1) for group in before.groups[:2])
+    allocator.adopt([first])
+    once = allocator.groups
+    await allocator.catch_up(before.change_count)
+    assert allocator.groups is once, "it is newer than what was read"
+    allocator.adopt([second])
+    twice = allocator.groups
+    assert list(once.changed_since(before)) == [first.group_id]
+    assert list(twice.changed_since(once)) == [second.group_id]
+    assert set(twice.changed_since(before)) == {first.group_id, second.group_id}
+    assert [twice.by_id[each.group_id] for each in twice.groups] == list(twice.groups)
+    assert list(twice.changed_since(twice)) == []
+    await allocator.catch_up(twice.change_count + 1)
+    assert allocator.groups is not twice
+    assert allocator.groups.by_id == before.by_id
+
+
 async def settled(harness: MasterHarness) -> int:
     await harness.upkeep.step()
     return harness.master.shared.orders.settled_sequence
@@ -206,7 +237,7 @@ async def test_what_nobody_has_is_asked_for_in_turn_and_keeps_nothing_else_from_
         other.corrupt = set(lost) & other.chunks
         other.chunks -= other.corrupt
     await model.step(2)
-    asked = set()
+    asked: set[ChunkId] = set()
     for _ in range(len(lost)):
         await model.harness.upkeep.step()
         asked.update((await model.harness.send(server.report())).missing)
