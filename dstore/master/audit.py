@@ -5,6 +5,7 @@ missing, and so made again; chunks that no row names are counted, reported, and 
 """
 
 import asyncio
+from collections.abc import Container, Mapping
 
 from dstore.core.errors import Conflict, LimitExceeded
 from dstore.core.ids import GroupId, ServerId
@@ -27,16 +28,42 @@ class UnknownChunks:
 
     def __init__(self) -> None:
         self._counts: dict[GroupId, dict[ServerId, int]] = {}
+        #: Servers that are no members, and were seen to hold nothing unknown.
+        self._clean: dict[GroupId, frozenset[ServerId]] = {}
 
     @property
     def total(self) -> int:
         """Copies of unknown chunks."""
         return sum(sum(counts.values()) for counts in self._counts.values())
 
-    def seen(self, group_id: GroupId, counts: dict[ServerId, int]) -> None:
-        """Take note of a look at a group; servers that did not answer keep the count that they had."""
-        known = {**self._counts.get(group_id, {}), **counts}
-        self._counts[group_id] = {server_id: count for server_id, count in known.items() if count}
+    def seen(
+        self,
+        group_id: GroupId,
+        counts: Mapping[ServerId, int],
+        *,
+        members: Container[ServerId],
+        absent: Container[ServerId],
+    ) -> None:
+        """Take note of a look at a group.
+
+        Args:
+            counts: of the servers that hold something of it.
+            absent: servers that could not be asked; they keep the counts that they had, and all others have none.
+        """
+        kept = {each: count for each, count in self._counts.pop(group_id, {}).items() if each in absent}
+        found = kept | {each: count for each, count in counts.items() if count}
+        clean = frozenset(each for each, count in counts.items() if not count and each not in members)
+        self._clean.pop(group_id, None)
+        if found:
+            self._counts[group_id] = found
+        if clean:
+            self._clean[group_id] = clean
+
+    def may_be_dropped(self, server_id: ServerId, group_id: GroupId, *, unseen: bool) -> bool:
+        """Whether a copy of a group holds nothing unknown, as far as it was looked at; ``unseen`` if it was not."""
+        if server_id in self._counts.get(group_id, ()):
+            return False
+        return unseen or server_id in self._clean.get(group_id, ())
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """Return the reason for a health that is not OK, if there are some."""
@@ -96,7 +123,13 @@ class Audit:
                     unknown[problem.server_id] += 1
             if any(problem.trouble is Trouble.LOST for problem in checked.problems):
                 await self._record(group_id, checked, leader_epoch)
-        self._unknown.seen(group_id, {each: count for each, count in unknown.items() if each not in check.failures})
+        absent = {each for each, state in states.items() if not state.is_readable} | check.failures.keys()
+        self._unknown.seen(
+            group_id,
+            {each: count for each, count in unknown.items() if each not in absent},
+            members=shared.allocator.groups.by_id[group_id].members,
+            absent=absent,
+        )
 
     async def _record(self, group_id: GroupId, checked: CheckedRange, leader_epoch: int) -> None:
         def run(tx: Transaction) -> frozenset[Problem]:

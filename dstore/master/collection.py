@@ -57,6 +57,11 @@ class _Scene:
     up: frozenset[ServerId]
     away: frozenset[ServerId]
 
+    @property
+    def unheard(self) -> frozenset[ServerId]:
+        """Servers that may hold what they did not report: all that are not up."""
+        return self.states.keys() - self.up
+
     def holders(self, groups: Mapping[GroupId, GroupFacts]) -> dict[GroupId, frozenset[ServerId]]:
         """Return who has to confirm that chunks of these groups are gone."""
         holders = {group_id: set(facts.members) for group_id, facts in groups.items()}
@@ -221,7 +226,7 @@ class Collector:
     async def _finish(self, scene: _Scene, now_s: float) -> None:
         """Remove the rows of what is gone."""
         while finished := self._discards.finished(DISCARDS_FINISHED_MAX):
-            gone = await self._finish_some(finished, scene.away)
+            gone = await self._finish_some(finished, scene)
             self._discards.forget(gone)
             lost: Counter[ServerId] = Counter()
             for each in finished:
@@ -236,8 +241,8 @@ class Collector:
             await self._write(lambda tx: deletions.forget_owed(tx, paid, dropped), None)
             self._dropped -= dropped
 
-    async def _finish_some(self, finished: Sequence[Finished], away: frozenset[ServerId]) -> frozenset[ChunkId]:
-        return await self._write(lambda tx: deletions.finish(tx, finished, away), frozenset())
+    async def _finish_some(self, finished: Sequence[Finished], scene: _Scene) -> frozenset[ChunkId]:
+        return await self._write(lambda tx: deletions.finish(tx, finished, scene.away, scene.unheard), frozenset())
 
     async def _order_discards(self, scene: _Scene, now_s: float) -> bool:
         """Order what is due, unless it is too much at once; return whether it is not."""
@@ -316,7 +321,17 @@ class Collector:
             lambda tx: (deletions.read_groups(tx, ripe), deletions.read_writing(tx))
         )
         replicas = shared.cluster.policy.replicas
-        self._strays.plan(facts, reports, writing, replicas=replicas, now_s=now_s, grace_s=grace_s)
+        # Chunks of a history that was lost are unknown: then only what the audit has looked at may go.
+        unseen = not self._guard.status.earlier_history_ids
+        self._strays.plan(
+            facts,
+            reports,
+            writing,
+            replicas=replicas,
+            now_s=now_s,
+            grace_s=grace_s,
+            may_go=lambda each: self.unknown.may_be_dropped(each.server_id, each.group_id, unseen=unseen),
+        )
 
     async def _write(self, fn: Callable[[Transaction], T], otherwise: T) -> T:
         """Run a transaction of this leader; return ``otherwise`` without running it when safe mode began meanwhile."""

@@ -5,10 +5,10 @@ grace, under the eyes of the present leader, and the group lacks nothing: it has
 each of them whole and up and reporting at least as many chunks as the rows say, and no replica is missing. The writes
 must have ended, too, that were in progress when the grace was over: their chunks are in no row that says who lacks
 them, and this copy may be one of those that were acknowledged (Invariant 8). A group that the metadata does not know is
-never dropped (Invariant 9).
+never dropped, nor is a copy with chunks that no row names (Invariant 9).
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from dstore.core.groups import GroupEpoch, MemberState
@@ -113,6 +113,7 @@ class StrayWatch:
         replicas: int,
         now_s: float,
         grace_s: float,
+        may_go: Callable[[Holding], bool] = lambda _: True,
     ) -> None:
         """Order the drops; ``groups`` are those that ``see`` returned, as the rows have them now."""
         orders: dict[ServerId, list[GroupEpoch]] = {}
@@ -120,7 +121,8 @@ class StrayWatch:
             facts = groups.get(each.group_id)
             if facts is None or now_s - since_s < grace_s or each.server_id in facts.members:
                 continue
-            if self._newest.setdefault(each, writing.newest_sequence) >= writing.settled_sequence:
+            newest = self._newest.setdefault(each, writing.newest_sequence)
+            if newest >= writing.settled_sequence or not may_go(each):
                 continue
             of_server = orders.setdefault(each.server_id, [])
             if len(of_server) < DROPS_PER_ORDER_MAX and lacks_nothing(each.group_id, facts, reports, replicas):

@@ -64,6 +64,46 @@ async def test_unknown_chunks_are_counted_and_left_alone(cluster: CheckedCluster
     assert cluster.collector.checks() == ()
 
 
+@pytest.mark.parametrize("after_a_loss", [True, False])
+async def test_a_stray_copy_with_unknown_chunks_stays(cluster: CheckedCluster, after_a_loss: bool) -> None:
+    chunk_id = await cluster.first_chunk()
+    unknown = ChunkId(chunk_id.group_id, 7_000)
+    await cluster.sql("UPDATE counters SET value = 8000 WHERE name = 'chunk_sequence'")
+    stray = next(number for number in cluster.servers if number not in cluster.holding([chunk_id]))
+    cluster.servers[stray].chunks |= {chunk_id, unknown}
+    if after_a_loss:
+        # As when safe mode was left after a restore: nobody has looked at the disks yet.
+        await cluster.sql("INSERT INTO meta (name, value) VALUES ('earlier_history_ids', '[\"lost\"]')")
+    else:
+        await cluster.beat()
+        await audit(cluster)
+    await cluster.rounds(100)
+    assert cluster.holding([unknown]) == [stray]
+    await audit(cluster)
+    await cluster.rounds(5)
+    assert cluster.holding([unknown]) == [stray]
+    cluster.servers[stray].chunks.discard(unknown)
+    await audit(cluster)
+    await cluster.rounds(5)
+    assert stray not in cluster.holding([chunk_id])
+
+
+async def test_what_a_server_held_that_is_gone_is_no_longer_counted(cluster: CheckedCluster) -> None:
+    chunk_id = await cluster.first_chunk()
+    stray = next(number for number in cluster.servers if number not in cluster.holding([chunk_id]))
+    await cluster.sql("UPDATE counters SET value = 8000 WHERE name = 'chunk_sequence'")
+    cluster.servers[stray].chunks.add(ChunkId(chunk_id.group_id, 7_000))
+    await cluster.beat()
+    await audit(cluster)
+    assert cluster.collector.unknown.total == 1
+    cluster.servers[stray].chunks = {
+        each for each in cluster.servers[stray].chunks if each.group_id != chunk_id.group_id
+    }
+    await cluster.beat()
+    await audit(cluster)
+    assert cluster.collector.checks() == ()
+
+
 async def test_a_server_that_does_not_answer_has_lost_nothing(cluster: CheckedCluster) -> None:
     cluster.peers.silent = {1, 2}
     await audit(cluster)
