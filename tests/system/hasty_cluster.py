@@ -1,9 +1,11 @@
 """A real cluster that forgets within seconds: no retention, short grace, short trash; for tests of deletions."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +19,14 @@ _READY_TIMEOUT_S = 30
 
 
 class HastyCluster(LocalTestCluster):
-    """Chunks of 64 KiB; the master is started by the test itself, since ``dstore up`` does not know its options."""
+    """The master is started by the test itself, since ``dstore up`` does not know all of its options."""
 
-    def __init__(self, home: Path, *, chunkservers: int = 3) -> None:
-        super().__init__(home, chunkservers=chunkservers, chunk_size_bytes=64 * 1024)
+    def __init__(
+        self, home: Path, *, chunkservers: int = 3, chunk_size_bytes: int = 64 * 1024, options: Sequence[str] = ()
+    ) -> None:
+        """Take further options of the master; they win over those of all hasty clusters."""
+        super().__init__(home, chunkservers=chunkservers, chunk_size_bytes=chunk_size_bytes)
+        self._options = (*_HASTE, *options)
         self._master: subprocess.Popen[bytes] | None = None
 
     def up_arguments(self) -> list[str]:
@@ -42,7 +48,8 @@ class HastyCluster(LocalTestCluster):
             self._master = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "dstore", "master", "run", "--dir", str(self.directory("master"))),
-                    *("--listen", self.endpoint, "--http-listen", f"127.0.0.1:{self.port + 100}", *_HASTE),
+                    *("--listen", self.endpoint, "--http-listen", f"127.0.0.1:{self.port + 100}"),
+                    *self._options,
                 ],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -57,7 +64,9 @@ class HastyCluster(LocalTestCluster):
             self._master.terminate()
             self._master.wait(timeout=_READY_TIMEOUT_S)
             self._master = None
-        self.kill("master")
+        elif (pid := self.pid("master")) is not None:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: self.pid("master") is None, what="the master is gone", timeout_s=_READY_TIMEOUT_S)
 
     def _servers_up(self) -> int:
         finished = self.run("status", "--json")
@@ -86,9 +95,11 @@ class HastyCluster(LocalTestCluster):
 
 
 @contextmanager
-def hasty_cluster(home: Path, *, chunkservers: int = 3) -> Iterator[HastyCluster]:
+def hasty_cluster(
+    home: Path, *, chunkservers: int = 3, chunk_size_bytes: int = 64 * 1024, options: Sequence[str] = ()
+) -> Iterator[HastyCluster]:
     """Run one, and stop every process of it at the end."""
-    cluster = HastyCluster(home, chunkservers=chunkservers)
+    cluster = HastyCluster(home, chunkservers=chunkservers, chunk_size_bytes=chunk_size_bytes, options=options)
     try:
         cluster.start()
         yield cluster
