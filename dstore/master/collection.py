@@ -60,7 +60,7 @@ class _Scene:
     @property
     def unheard(self) -> frozenset[ServerId]:
         """Servers that may hold what they did not report: all that are not up."""
-        return self.states.keys() - self.up
+        return frozenset(self.states) - self.up
 
     def holders(self, groups: Mapping[GroupId, GroupFacts]) -> dict[GroupId, frozenset[ServerId]]:
         """Return who has to confirm that chunks of these groups are gone."""

@@ -66,10 +66,13 @@ def read_due(tx: Transaction, grace_s: int, approved_s: int) -> Due:
     )
 
 
-def finish(tx: Transaction, finished: Sequence[Finished], away: frozenset[ServerId]) -> frozenset[ChunkId]:
+def finish(
+    tx: Transaction, finished: Sequence[Finished], away: frozenset[ServerId], unheard: frozenset[ServerId]
+) -> frozenset[ChunkId]:
     """Remove the rows of chunks whose last copies are gone; return them.
 
-    Servers that are away could not be asked: what they may still hold is remembered for them.
+    Servers that are ``away`` could not be asked, and former members that are ``unheard`` may have written since their
+    last report: what they may still hold is remembered for them.
     """
     groups = read_groups(tx, {each.chunk.chunk_id.group_id for each in finished})
     gone = [
@@ -83,9 +86,15 @@ def finish(tx: Transaction, finished: Sequence[Finished], away: frozenset[Server
         return frozenset()
     history.begin(tx)
     known = {server_id for (server_id,) in tx.execute("SELECT server_id FROM servers")}
+    confirmed = {each.chunk.chunk_id: each.confirmed for each in finished}
     tx.execute_many(
         "INSERT INTO owed_discards (server_id, group_id, sequence) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [(server_id, each.group_id, each.sequence) for server_id in sorted(away & known) for each in gone],
+        [
+            (server_id, each.group_id, each.sequence)
+            for server_id in sorted((away | unheard) & known)
+            for each in gone
+            if server_id in away or server_id not in confirmed[each]
+        ],
     )
     tx.execute_many(
         "DELETE FROM deleted_chunks WHERE group_id = ? AND sequence = ?",

@@ -116,6 +116,21 @@ async def test_what_a_server_was_away_for_is_remembered(cluster: ScriptedCluster
     assert (cluster.holding(chunks), (await cluster.collector.status()).owed_chunks) == ([], 0)
 
 
+async def test_what_a_server_wrote_after_its_last_report_is_remembered(cluster: ScriptedCluster) -> None:
+    chunks = await cluster.write("/x", 1)
+    former = next(number for number in cluster.servers if number not in cluster.holding(chunks))
+    cluster.away.add(former)
+    cluster.servers[former].chunks.update(chunks)
+    await delete(cluster, "/x")
+    await cluster.rounds(4)
+    status = await cluster.collector.status()
+    assert (status.deleted_chunks, status.owed_chunks, cluster.holding(chunks)) == (0, 1, [former])
+    cluster.away.clear()
+    await cluster.rounds(3)
+    status = await cluster.collector.status()
+    assert (status.deleted_chunks, status.owed_chunks, cluster.holding(chunks)) == (0, 0, [])
+
+
 async def test_a_server_that_holds_nothing_of_a_group_owes_nothing_of_it(cluster: ScriptedCluster) -> None:
     chunks = await cluster.write("/x", 1)
     members = cluster.holding(chunks)
