@@ -54,6 +54,12 @@ class Leases:
         if self._deadlines.get(intent_id, now_s) > now_s:
             self._deadlines[intent_id] = now_s + INTENT_LEASE_DURATION_S
 
+    def excuse(self, duration_s: float, now_s: float) -> None:
+        """Leave out of account a while that ends now, in which this master stood still and nobody could renew."""
+        for intent_id, deadline_s in self._deadlines.items():
+            if deadline_s > now_s - duration_s:
+                self._deadlines[intent_id] = deadline_s + duration_s
+
     def drop(self, intent_id: IntentId) -> None:
         """Forget a lease; one that is unknown is fine."""
         self._deadlines.pop(intent_id, None)

@@ -54,11 +54,16 @@ class Upkeep:
             await asyncio.sleep(UPKEEP_INTERVAL_S)
 
     def _excuse_pause(self) -> None:
-        """Notice that this process stood still: what it did not hear then says nothing about the servers."""
+        """Notice that this process stood still: what it did not hear then says nothing about servers and writers.
+
+        Nor was it running: what is kept for some running time is not kept for less because of that.
+        """
         now_s = self._now_s()
         late_s = now_s - self._watched_s - UPKEEP_INTERVAL_S
         if late_s >= SERVER_SUSPECT_AFTER_S:
             self._shared.membership.excuse(late_s, now_s)
+            self._shared.leases.excuse(late_s, now_s)
+            self._counted_s = min(now_s, self._counted_s + late_s)
         self._watched_s = now_s
 
     async def step(self) -> None:

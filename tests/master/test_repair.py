@@ -1,6 +1,5 @@
 """The master repairs: whatever happens to servers, every chunk returns to its copies, and no copy is made up."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -277,32 +276,3 @@ async def test_a_former_holder_saves_what_all_members_lost(model: ModelCluster) 
     ]
     assert len([server for server in holders if server.is_running]) == 3
     assert model.harness.shown[-1].unavailable_chunks == 0
-
-
-async def test_a_master_that_stood_still_puts_nobody_out(model: ModelCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after SIGSTOP: the time in which it could not hear anybody is nobody's fault."""
-
-    class Stop(Exception):
-        pass
-
-    clock, pauses = model.harness.clock, [1.0, 1.0, 3600.0, 1.0]
-
-    async def sleep(_: float) -> None:
-        if not pauses:
-            raise Stop
-        clock.now_s += pauses.pop(0)
-        await asyncio_sleep(0)
-        assert {phase(model, number) for number in range(1, 6)} <= {
-            ServerPhase.UP,
-            ServerPhase.SUSPECT,
-            ServerPhase.DOWN,
-        }
-
-    asyncio_sleep = asyncio.sleep
-    monkeypatch.setattr("dstore.master.upkeep.asyncio.sleep", sleep)
-    with pytest.raises(Stop):
-        await model.harness.upkeep.run()
-    monkeypatch.undo()
-    assert await model.harness.rows("SELECT COUNT(*) FROM servers WHERE is_out = 1") == [(0,)]
-    await model.beat()
-    assert {phase(model, number) for number in range(1, 6)} == {ServerPhase.UP}
