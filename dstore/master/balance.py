@@ -97,9 +97,13 @@ def plan_balance(
 
 
 def begin_moves(
-    moves: Iterable[Move], groups: Sequence[PlannedGroup], *, limits: PlannerLimits
+    moves: Iterable[Move], servers: Iterable[PlannedServer], groups: Sequence[PlannedGroup], *, limits: PlannerLimits
 ) -> tuple[MemberChange, ...]:
-    """Return the changes that begin the moves for which there is room now, at most one in each group."""
+    """Return the changes that begin the moves for which there is room now, at most one in each group.
+
+    Moves to or from servers that were planned for and drain, are away or were removed meanwhile are not begun.
+    """
+    taking = {server.server_id for server in servers if server.takes_members}
     burden = Burden(groups)
     filling_count = burden.filling.total()
     epochs = {group.group_id: group.epoch for group in groups}
@@ -111,7 +115,7 @@ def begin_moves(
         # Later moves of a group build on the first one, and so wait with it.
         is_first = move.group_id not in seen
         seen.add(move.group_id)
-        if not is_first or epochs.get(move.group_id) != move.epoch:
+        if not is_first or epochs.get(move.group_id) != move.epoch or not {move.source, move.target} <= taking:
             continue
         if burden.filling[move.target] < limits.moves_per_server_max:
             burden.filling[move.target] += 1

@@ -87,7 +87,7 @@ class Planning:
         if self._balanced_s is None or now_s - self._balanced_s >= _BALANCE_INTERVAL_S:
             self._balanced_s = now_s
             self._moves = plan_balance(servers, groups, shared.cluster.policy).moves
-        begun = begin_moves(self._moves, groups, limits=_LIMITS)
+        begun = begin_moves(self._moves, servers, groups, limits=_LIMITS)
         started = {change.group_id for change in begun}
         self._moves = tuple(move for move in self._moves if move.group_id not in started)
         return begun

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from master_harness import server_id
@@ -306,22 +307,40 @@ def test_a_bounded_plan_is_the_beginning_of_the_whole() -> None:
     assert part.spread_after <= part.spread_before
 
 
+FIVE = [server(number) for number in range(1, 6)]
+
+
 def test_moves_begin_within_the_limits() -> None:
     moves = [Move(GroupId(number), 7, server_id(1), server_id(4 + number % 2), GIB) for number in range(1, 7)]
     groups = [group("1W 2W 3W", number=number) for number in range(1, 7)]
-    changes = begin_moves(moves, groups, limits=PlannerLimits(moves_per_server_max=2))
+    changes = begin_moves(moves, FIVE, groups, limits=PlannerLimits(moves_per_server_max=2))
     assert [change.group_id for change in changes] == [1, 2, 3, 4]
     assert {(*numbers(change.add), *numbers(change.leave)) for change in changes} == {(4, 1), (5, 1)}
-    assert begin_moves(moves, groups, limits=PlannerLimits(moves_max=3)) == changes[:3]
-    assert begin_moves(moves, groups, limits=PlannerLimits(changes_max=1)) == changes[:1]
-    assert begin_moves(moves, groups[1:], limits=PlannerLimits(changes_max=3)) == changes[1:]
+    assert begin_moves(moves, FIVE, groups, limits=PlannerLimits(moves_max=3)) == changes[:3]
+    assert begin_moves(moves, FIVE, groups, limits=PlannerLimits(changes_max=1)) == changes[:1]
+    assert begin_moves(moves, FIVE, groups[1:], limits=PlannerLimits(changes_max=3)) == changes[1:]
     busy = [*groups, group("4F 5F", number=9)]
-    assert len(begin_moves(moves, busy, limits=PlannerLimits(moves_per_server_max=2))) == 2
+    assert len(begin_moves(moves, FIVE, busy, limits=PlannerLimits(moves_per_server_max=2))) == 2
 
 
 def test_a_move_of_a_group_that_has_changed_is_not_begun() -> None:
     move = Move(GroupId(1), 7, server_id(1), server_id(4), GIB)
-    assert begin_moves([move], [group("1W 2W 3W", epoch=8)], limits=PlannerLimits()) == ()
+    assert begin_moves([move], FIVE, [group("1W 2W 3W", epoch=8)], limits=PlannerLimits()) == ()
+
+
+@pytest.mark.parametrize("number", [1, 4])
+@pytest.mark.parametrize(
+    "change", [{"duty": Duty.DRAINING}, {"duty": Duty.MAINTENANCE}, {"phase": ServerPhase.DOWN}, None]
+)
+def test_a_move_of_a_server_that_has_changed_is_not_begun(number: int, change: dict[str, Any] | None) -> None:
+    move = Move(GroupId(1), 7, server_id(1), server_id(4), GIB)
+    groups = [group("1W 2W 3W")]
+    known = {each.server_id: each for each in FIVE}
+    assert len(begin_moves([move], known.values(), groups, limits=PlannerLimits())) == 1
+    changed = known.pop(server_id(number))
+    if change is not None:
+        known[server_id(number)] = replace(changed, **change)
+    assert begin_moves([move], known.values(), groups, limits=PlannerLimits()) == ()
 
 
 def test_of_two_moves_of_a_group_only_the_first_may_begin() -> None:
@@ -330,9 +349,9 @@ def test_of_two_moves_of_a_group_only_the_first_may_begin() -> None:
         Move(GroupId(1), 7, server_id(2), server_id(5), GIB),
     ]
     groups = [group("1W 2W 3W")]
-    assert len(begin_moves(moves, groups, limits=PlannerLimits())) == 1
+    assert len(begin_moves(moves, FIVE, groups, limits=PlannerLimits())) == 1
     busy = [*groups, *(group("4F", number=number) for number in range(2, 10))]
-    assert begin_moves(moves, busy, limits=PlannerLimits(moves_per_server_max=8)) == ()
+    assert begin_moves(moves, FIVE, busy, limits=PlannerLimits(moves_per_server_max=8)) == ()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -345,7 +364,7 @@ def test_moves_are_carried_out_without_losing_copies(seed: int) -> None:
         cluster.write()
         cluster.known = {each.server_id: each for each in filled(cluster.servers, cluster.groups.values())}
         plan = plan_balance(cluster.servers, cluster.view, cluster.rules, moves_max=100)
-        changes = begin_moves(plan.moves, cluster.view, limits=limits)
+        changes = begin_moves(plan.moves, cluster.servers, cluster.view, limits=limits)
         changes += plan_settle(cluster.servers, cluster.view, cluster.rules)
         for change in changes:
             cluster.apply(change)
