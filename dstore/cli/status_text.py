@@ -35,8 +35,9 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
     )
     lines.append(
         f"  chunks:  {status.chunk_count} total, {status.unavailable_chunks} unavailable, "
-        f"{status.under_replicated_chunks} under-replicated, {status.deleted_chunks} to be collected"
+        f"{status.under_replicated_chunks} under-replicated"
     )
+    lines += _kept(status)
     lines.append(
         f"  space:   {format_size(status.capacity.free_bytes)} free of {format_size(status.capacity.total_bytes)} "
         f"summed over chunkservers ({status.capacity.fill:.0%} used)"
@@ -88,6 +89,22 @@ def _not_up(status: ClusterStatus) -> str:
         since = "" if heard is None else f" (last heard {format_duration(heard)} ago)"
         parts.append(f"{printable(server.name)} {server.phase.value}{since}")
     return "   " + ", ".join(parts) if parts else ""
+
+
+def _kept(status: ClusterStatus) -> list[str]:
+    """Return why space is not free although files were removed; nothing when there is no reason."""
+    if not (status.retained_file_count or status.deleted_chunks or status.trashed_copies):
+        return []
+    parts = []
+    if status.retained_file_count:
+        files = count(status.retained_file_count, "removed or replaced file")
+        parts.append(
+            f"{files} ({format_size(status.retained_bytes)}), restorable for "
+            f"{format_duration(status.policy.retention_s)}"
+        )
+    parts.append(f"{count(status.deleted_chunks, 'deleted chunk')}")
+    parts.append(f"{count(status.trashed_copies, 'copy')} in the trash")
+    return [f"  kept:    {'; '.join(parts)}"]
 
 
 def _pid(pids: Mapping[str, int], name: str) -> str:

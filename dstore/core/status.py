@@ -77,7 +77,10 @@ class ClusterStatus:
         under_replicated_chunks: chunks of committed files with fewer copies than the policy wants, counting only
             servers that are up.
         unavailable_chunks: chunks of committed files with no copy on a server that is up.
-        deleted_chunks: chunks of removed or replaced files and given-up writes that still take space.
+        deleted_chunks: chunks whose retention is over, and of given-up writes, that still take space.
+        retained_file_count: removed and replaced versions that can still be restored, and keep their chunks.
+        retained_bytes: plaintext of these.
+        trashed_copies: copies of chunks in the trash of all chunkservers that are heard.
     """
 
     health: Health
@@ -100,6 +103,9 @@ class ClusterStatus:
     writes_in_progress: int
     capacity: Capacity
     servers: tuple[ServerStatus, ...]
+    retained_file_count: int = 0
+    retained_bytes: int = 0
+    trashed_copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)

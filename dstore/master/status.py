@@ -70,6 +70,9 @@ def build_status(
             used_bytes=sum(state.capacity.used_bytes for state in up),
         ),
         servers=tuple(_describe(state, facts, groups, lacking) for state in servers),
+        retained_file_count=facts.counters["retained_files"],
+        retained_bytes=facts.counters["retained_bytes"],
+        trashed_copies=sum(state.heartbeat.trash_count for state in servers if state.heartbeat is not None),
     )
 
 

@@ -161,7 +161,7 @@ class GetClusterStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetClusterStatusResponse(_message.Message):
-    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy")
+    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy", "retained_files", "retained", "retained_bytes", "trashed_copies")
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +184,10 @@ class GetClusterStatusResponse(_message.Message):
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    RETAINED_FILES_FIELD_NUMBER: _ClassVar[int]
+    RETAINED_FIELD_NUMBER: _ClassVar[int]
+    RETAINED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TRASHED_COPIES_FIELD_NUMBER: _ClassVar[int]
     health: Health
     summary: str
     checks: _containers.RepeatedCompositeFieldContainer[HealthCheck]
@@ -206,7 +210,11 @@ class GetClusterStatusResponse(_message.Message):
     cluster_id: str
     version: str
     policy: _types_pb2.Policy
-    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ...) -> None: ...
+    retained_files: int
+    retained: str
+    retained_bytes: int
+    trashed_copies: int
+    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., retained_files: _Optional[int] = ..., retained: _Optional[str] = ..., retained_bytes: _Optional[int] = ..., trashed_copies: _Optional[int] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("code", "severity", "message", "hint")

@@ -74,6 +74,9 @@ STATUS = ClusterStatus(
     writes_in_progress=1,
     capacity=Capacity(30 * GIB, 12 * GIB),
     servers=(server(1, ServerPhase.UP, 0.2), server(2, ServerPhase.DOWN, 8.0), server(3, ServerPhase.SUSPECT, None)),
+    retained_file_count=3,
+    retained_bytes=2_048,
+    trashed_copies=1,
 )
 
 
@@ -85,11 +88,32 @@ def test_status() -> None:
         "           SPACE_LOW  No room.",
         "  nodes:   1/3 up   cs-2 down (last heard 8.0 s ago), cs-3 suspect",
         "  data:    1 file, 2 directories, 11.2 KiB logical, 22.5 KiB stored (3 replicas)",
-        "  chunks:  5 total, 3 unavailable, 4 under-replicated, 2 to be collected",
+        "  chunks:  5 total, 3 unavailable, 4 under-replicated",
+        "  kept:    3 removed or replaced files (2.0 KiB), restorable for 24 h; 2 deleted chunks; 1 copy in the trash",
         "  space:   18.0 GiB free of 30.0 GiB summed over chunkservers (40% used)",
         "  writes:  1 in progress",
         "  cluster: 6b1f8a52-0c3d-4e9f-8a7b-112233445566, dstore 0.1.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("retained", "deleted", "trashed", "lines"),
+    [
+        (0, 0, 0, []),
+        (1, 0, 0, ["1 removed or replaced file (2.0 KiB), restorable for 24 h; "]),
+        (0, 1, 0, ["1 deleted chunk; 0 copies in the trash"]),
+        (0, 0, 3, ["0 deleted chunks; 3 copies in the trash"]),
+    ],
+)
+def test_why_space_is_not_free_is_said_when_there_is_a_reason(
+    retained: int, deleted: int, trashed: int, lines: list[str]
+) -> None:
+    status = dataclasses.replace(
+        STATUS, retained_file_count=retained, deleted_chunks=deleted, trashed_copies=trashed, checks=()
+    )
+    said = [line for line in status_lines(status, plain) if line.startswith("  kept:")]
+    assert len(said) == len(lines)
+    assert all(line.removeprefix("  kept:    ").startswith(start) for line, start in zip(said, lines, strict=True))
 
 
 def test_health_has_the_colour_of_its_severity() -> None:

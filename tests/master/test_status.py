@@ -1,5 +1,6 @@
 """What operators are told; above all, when HEALTH_OK must not be said."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,26 @@ async def test_numbers_and_their_nouns_agree(
     await cluster.stop(2)
     checks = (await status_of(cluster)).checks[1:]
     assert [check.message for check in checks] == [f"{words} on servers that are up." for words in lacking]
+
+
+async def test_what_still_takes_space_after_a_removal_is_told(cluster: MasterHarness) -> None:
+    def kept(status: ClusterStatus) -> tuple[int, int, int]:
+        return status.retained_file_count, status.retained_bytes, status.deleted_chunks
+
+    await cluster.write("/removed", chunk_count=2)
+    await cluster.write("/replaced", chunk_count=3)
+    assert kept(await status_of(cluster)) == (0, 0, 0)
+    await cluster.remove("/removed")
+    await cluster.write("/replaced", chunk_count=1)
+    status = await status_of(cluster)
+    assert kept(status) == (2, 5 * CHUNK_SIZE, 0)
+    assert (status.file_count, status.logical_bytes, status.health) == (1, CHUNK_SIZE, Health.OK)
+    await cluster.collect(retention_s=0)
+    assert kept(await status_of(cluster)) == (0, 0, 5)
+    held = await cluster.committed()
+    await cluster.send(dataclasses.replace(cluster.report(1, held), trash_count=4))
+    await cluster.send(dataclasses.replace(cluster.report(3, held), trash_count=5))
+    assert (await status_of(cluster)).trashed_copies == 9
 
 
 async def test_a_suspect_server_is_never_ok(cluster: MasterHarness) -> None:

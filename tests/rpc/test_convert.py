@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import dataclasses
+
 import pytest
 
 from dstore.core.chunks import ChainMember, ChunkStat, Durability, ReadRequest, ReplicaAck, WriteHeader, WriteResult
@@ -252,7 +254,13 @@ def test_the_status_screen_survives_with_its_zeros() -> None:
     message = status.status_to_proto(screen)
     assert message.HasField("under_replicated_chunks")
     assert message.HasField("unavailable_chunks")
+    assert message.HasField("retained_files")
+    assert message.HasField("trashed_copies")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
+    kept = dataclasses.replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
+    message = status.status_to_proto(kept)
+    assert message.retained == "2.0 KiB"
+    assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == kept
 
 
 def test_a_description_survives_without_headers() -> None:

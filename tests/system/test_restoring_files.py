@@ -32,6 +32,9 @@ def test_removed_files_come_back(cluster: LocalTestCluster) -> None:
     assert any(line.startswith("d") and line.endswith("  /gone") for line in lines)
     assert not any(line.endswith("/gone/a") for line in lines), "what went in one step is one line"
     assert error_of(cluster, "restore", "/gone/a")["reason"] == "PARENT_REMOVED"
+    status = cluster.check_json("status")
+    assert (status["retained_file_count"], status["retained_bytes"]) == (3, 200_000 + len("first") + len("second"))
+    assert b"  kept:    3 removed or replaced files (195.3 KiB), restorable for 24 h;" in cluster.check("status")
     assert cluster.check("restore", "/gone") == b"restored /gone  (2 files, 1 directory)\n"
     assert cluster.check("cat", "/gone/a") == data
     assert cluster.check("cat", "/gone/b") == b"second"

@@ -73,6 +73,10 @@ def status_to_proto(status: ClusterStatus) -> v1.GetClusterStatusResponse:
         cluster_id=status.cluster_id,
         version=status.version,
         policy=policy_to_proto(status.policy),
+        retained_files=status.retained_file_count,
+        retained=format_size(status.retained_bytes),
+        retained_bytes=status.retained_bytes,
+        trashed_copies=status.trashed_copies,
     )
 
 
@@ -109,6 +113,9 @@ def status_from_proto(response: v1.GetClusterStatusResponse, nodes: Iterable[v1.
         writes_in_progress=response.writes_in_progress,
         capacity=Capacity(total_bytes, max(0, total_bytes - response.free_bytes)),
         servers=servers,
+        retained_file_count=response.retained_files,
+        retained_bytes=response.retained_bytes,
+        trashed_copies=response.trashed_copies,
     )
 
 
