@@ -58,10 +58,12 @@ def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool, stop: b
     started_s = time.monotonic()
     failed: list[int] = []
     faults: Counter[str] = Counter()
+    commands: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     print(f"seeds {seeds[0]} to {seeds[-1]} at commit {_commit()}")
     for done, outcome in enumerate(outcomes, start=1):
         faults.update(outcome.faults)
+        commands.update(outcome.commands)
         totals.update(
             operations=outcome.operations,
             acknowledged=outcome.acknowledged,
@@ -89,6 +91,7 @@ def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool, stop: b
         f"{totals['virtual_s'] / 3600:.1f} simulated hours; {totals['undecided']} histories undecided"
     )
     print("faults: " + ", ".join(f"{kind} {count}" for kind, count in faults.most_common()))
+    print("operators: " + ", ".join(f"{kind} {count}" for kind, count in sorted(commands.items())))
     print(f"{len(failed)} seeds failed" + (f": {failed}" if failed else ""))
     return 1 if failed else 0
 

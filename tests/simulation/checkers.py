@@ -1,6 +1,6 @@
 """One check for each promise; the numbers are those of the invariants in docs/architecture.md."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -139,9 +139,16 @@ class Checkers:
                     f"no order of the operations in {family} explains the answers; stuck at {verdict.stuck}:\n{lines}",
                 )
 
-    def untidy(self, status: ClusterStatus, dead: str | None) -> list[str]:
-        """Invariant 13: return what is not yet as it must be once nothing breaks any more."""
-        found = [f"{check.code}: {check.message}" for check in status.checks if not dead or dead not in check.message]
+    def untidy(self, status: ClusterStatus, absent: Collection[str]) -> list[str]:
+        """Invariant 13: return what is not yet as it must be once nothing breaks any more.
+
+        Servers that are absent keep nothing, and what is on their disks does not count.
+        """
+        found = [
+            f"{check.code}: {check.message}"
+            for check in status.checks
+            if not any(name in check.message for name in absent)
+        ]
         for what, count in (
             ("chunks are under-replicated", status.under_replicated_chunks),
             ("chunks are unavailable", status.unavailable_chunks),
@@ -156,26 +163,31 @@ class Checkers:
             for group_id, sequence in self._look("SELECT group_id, sequence FROM chunks")
         }
         for path, states in wanted.items():
-            found += self._untidy_copies(path, states, dead)
+            found += self._untidy_copies(path, states, absent)
         for name, disk in self._world.disks.items():
             found += [
                 f"{path} is left on {name}"
                 for path in sorted(disk.names)
-                if name != dead
+                if name not in absent
                 and (path.startswith(("tmp/", "trash/")) or (_is_chunk(path) and name not in wanted.get(path, {})))
             ]
         return found
 
-    def _untidy_copies(self, path: str, states: Mapping[str, str], dead: str | None) -> list[str]:
+    def _untidy_copies(self, path: str, states: Mapping[str, str], absent: Collection[str]) -> list[str]:
         found = []
-        if sorted(states.values()) != ["whole"] * self._world.policy.replicas or dead in states:
+        if sorted(states.values()) != ["whole"] * self._world.policy.replicas or states.keys() & set(absent):
             found.append(f"{path} is in a group of {dict(states)}")
         for name in states:
-            if name != dead:
+            if name not in absent:
                 problem = self._problem_of_copy(self._world.disks[name], path, durable=True)
                 if problem is not None:
                     found.append(f"{path} on {name}: {problem}")
         return found
+
+    def removed(self) -> frozenset[str]:
+        """Return the nodes that the master knows no more: operators removed them."""
+        known = {row[0] for row in self._look("SELECT server_id FROM servers")}
+        return frozenset(name for name, disk in self._world.disks.items() if disk.identity() not in known)
 
     def _members(self) -> dict[int, dict[str, str]]:
         """Return the members of every group, and their states, by the names of their nodes."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dstore.core.ids import FileId
+
 
 class Certainty(Enum):
     """What a client knows of an operation."""
@@ -24,7 +26,7 @@ class Operation:
     """One call of a client.
 
     Attributes:
-        kind: put, get, stat, list, mkdir, remove or rename.
+        kind: put, get, stat, list, mkdir, remove, rename or restore.
         options: what else the call said.
         invoked, returned: places in the order of all events; an open operation has no end.
         result: what it returned, in plain values, or the name of the refusal.
@@ -49,6 +51,14 @@ class Operation:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What is in a file whose put was acknowledged: the number of the content, and its size."""
+
+    content: int
+    size_bytes: int
+
+
 @dataclass
 class History:
     """All operations of a run, and the content of every put."""
@@ -56,6 +66,7 @@ class History:
     operations: list[Operation] = field(default_factory=list)
     _events: int = 0
     _contents: dict[bytes, int] = field(default_factory=dict)
+    _files: dict[FileId, KnownFile] = field(default_factory=dict)
 
     def begin(self, client: str, kind: str, path: str, **options: object) -> Operation:
         """Record a call."""
@@ -79,3 +90,11 @@ class History:
     def content_number(self, data: bytes) -> int | None:
         """Return which put wrote exactly this; None when none did."""
         return self._contents.get(hashlib.blake2b(data, digest_size=16).digest())
+
+    def remember_file(self, file_id: FileId, content: int, size_bytes: int) -> None:
+        """Note what is in a file; it keeps that, and its id, wherever it goes."""
+        self._files[file_id] = KnownFile(content, size_bytes)
+
+    def file(self, file_id: FileId) -> KnownFile | None:
+        """Return what is in a file; None when no client was told that it wrote it."""
+        return self._files.get(file_id)

@@ -67,7 +67,7 @@ def check(operations: Iterable[Operation], initial: State, *, steps_max: int = S
     return _Search(wanted, initial, step, steps_max).run()
 
 
-_MUTATIONS = frozenset({"put", "mkdir", "remove", "rename"})
+_MUTATIONS = frozenset({"put", "mkdir", "remove", "rename", "restore"})
 
 
 class _Search:

@@ -178,6 +178,18 @@ def _rename(state: State, operation: Operation) -> tuple[State, bool]:
     return _changed(state, changes), True
 
 
+def _restore(state: State, operation: Operation) -> tuple[State, bool]:
+    """Put back a file that was removed or replaced: nothing may be at the target, and the file nowhere else."""
+    path, content = operation.path, operation.options["content"]
+    _resolve_parent(state, path)
+    if path in state.entries:
+        raise Refusal("AlreadyExists")
+    is_live = any(found != DIRECTORY and found[0] == content for found in state.entries.values())
+    if is_live and operation.options["is_unique"]:
+        return state, False
+    return _changed(state, {path: (content, _version(operation), operation.options["size"])}), True
+
+
 _EFFECTS = {
     "put": _put,
     "get": _get,
@@ -186,4 +198,5 @@ _EFFECTS = {
     "mkdir": _mkdir,
     "remove": _remove,
     "rename": _rename,
+    "restore": _restore,
 }

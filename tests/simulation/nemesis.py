@@ -139,7 +139,7 @@ class Nemesis:
             self._end(node, power=True, high_s=4.0)
 
     def _kill_client(self) -> None:
-        self._end(self._dice.choice(self._world.clients), power=self._dice.happens(0.5), high_s=3.0)
+        self._end(self._dice.choice(self._world.callers), power=self._dice.happens(0.5), high_s=3.0)
 
     def _pause(self) -> None:
         node = self._dice.choice([self._world.master, *self._world.servers])

@@ -124,7 +124,7 @@ def aiter_of(stream: ReadStream) -> Any:
 
 
 async def _call(
-    network: Network, process: Process, target: str, service: str, name: str, *arguments: Any, **options: Any
+    network: Network, process: Process, target: str, service: str, name: str, /, *arguments: Any, **options: Any
 ) -> Any:
     if not process.alive:
         raise unreachable(target, "this process is dead")

@@ -11,10 +11,12 @@ from pathlib import Path
 from dstore.client.client import AsyncClient
 from dstore.core.errors import DstoreError
 from simulation.checkers import Checkers
+from simulation.dice import Dice
 from simulation.history import Certainty, History
 from simulation.loop import LimitReached
 from simulation.nemesis import Nemesis
 from simulation.node import Process
+from simulation.operators import Operators, check
 from simulation.workload import Workload
 from simulation.world import World
 
@@ -24,6 +26,9 @@ RECOVERY_DURATION_MAX_S = 300.0
 #: How long a write and a read may take together while one server is out of order: the stall of a whole chain, and of
 #: one replica.
 TOLERATED_DURATION_S = 30.0
+#: In this share of the runs there are operators, and in this share of those one removes a server, if none dies.
+OPERATORS_SHARE = 0.5
+REMOVAL_SHARE = 0.15
 #: How long tasks may take to end when they are cancelled.
 END_DURATION_S = 60.0
 #: A directory in memory, if this machine has it.
@@ -39,6 +44,7 @@ class Outcome:
     digest: str
     steps: int
     faults: dict[str, int]
+    commands: dict[str, int]
     operations: int
     done: int
     acknowledged: int
@@ -63,7 +69,17 @@ class _Run:
     def __init__(self, seed: int, directory: Path) -> None:
         self._seed = seed
         self._history = History()
-        self._world = World(seed, directory, server_count=5, client_count=3, client_program=self._client_program)
+        # Dice of their own: seeds without operators are as if there were none.
+        operators_dice = Dice(f"{seed} operators")
+        self._has_operators = operators_dice.happens(OPERATORS_SHARE)
+        self._world = World(
+            seed,
+            directory,
+            server_count=5,
+            client_count=3,
+            client_program=self._client_program,
+            operator_program=self._operator_program if self._has_operators else None,
+        )
         dice = self._world.dice
         self._workload = Workload(self._history, dice.fork("workload"), pause_s=dice.choice((0.4, 1.0, 2.0)))
         self._nemesis = Nemesis(self._world, dice.fork("nemesis"))
@@ -71,6 +87,10 @@ class _Run:
         self._broken: list[str] = []
         # What is destroyed, is destroyed on one server; it may stay away for good.
         self._dead = self._nemesis.victim.name if dice.happens(0.3) else None
+        # With one server dead and another removed there would be nothing left to tolerate a fault with.
+        leaves = self._has_operators and self._dead is None and operators_dice.happens(REMOVAL_SHARE)
+        leaving = operators_dice.choice(self._world.servers).name if leaves else None
+        self._operators = Operators(self._world, self._workload, operators_dice, leaving=leaving)
 
     def result(self) -> Outcome:
         """Run, and examine."""
@@ -90,6 +110,7 @@ class _Run:
         violations = [
             *self._checkers.violations,
             *self._workload.violations,
+            *self._operators.violations,
             *world.network.defects,
             *self._broken,
         ]
@@ -99,6 +120,7 @@ class _Run:
             digest=world.trace.digest,
             steps=world.loop.steps,
             faults=dict(self._nemesis.counts),
+            commands=dict(self._operators.counts),
             operations=len(self._history.operations),
             done=self._workload.done_count,
             acknowledged=self._checkers.acknowledged,
@@ -114,7 +136,7 @@ class _Run:
             node.start()
         async with self._observer() as (process, client):
             await self._workload.prepare(process, client)
-        for node in world.clients:
+        for node in world.callers:
             node.start()
         self._nemesis.start(SAFETY_DURATION_S)
         await asyncio.sleep(SAFETY_DURATION_S)
@@ -125,8 +147,10 @@ class _Run:
 
     async def _end(self) -> None:
         """Stop everything; whatever was running must come to its end."""
+        removed = self._checkers.removed()
         for node in self._world.nodes:
-            node.stop(power=False)
+            # One that was removed would be started again and again.
+            node.stop(power=node.name in removed)
         await asyncio.sleep(END_DURATION_S)
         left = [task for node in self._world.nodes for task in node.left_over()]
         if left:
@@ -147,24 +171,22 @@ class _Run:
                 node.start()
         self._workload.stopping = True
         async with self._observer() as (process, client):
-            await self._until_tidy(client)
+            await self._until_tidy(process, client)
             if self._dead is None:
                 await self._tolerate(process, client)
+            await self._operators.check_restored(client)
             await self._workload.read_all(process, client)
             operation = await self._workload.put_path(process, client, "/a/x", 40_000, plain=True)
             if operation.certainty is not Certainty.DONE:
                 self._broken.append(f"Invariant 13: {operation} in a healthy cluster")
 
-    async def _until_tidy(self, client: AsyncClient) -> None:
+    async def _until_tidy(self, process: Process, client: AsyncClient) -> None:
         loop, untidy = self._world.loop, ["nothing was seen"]
         deadline_s = loop.time() + RECOVERY_DURATION_MAX_S
         while loop.time() < deadline_s:
             await asyncio.sleep(4.0)
             try:
-                status = await client.status()
-                if any(check.code == "COLLECTION_STOPPED" for check in status.checks):
-                    await self._approve()
-                untidy = self._checkers.untidy(status, self._dead)
+                untidy = await self._look(process, client)
             except DstoreError as error:
                 untidy = [repr(error)]
             if not untidy:
@@ -173,9 +195,26 @@ class _Run:
             f"Invariant 13: not tidy {RECOVERY_DURATION_MAX_S:.0f} s after the last fault: " + "; ".join(untidy[:20])
         )
 
+    async def _look(self, process: Process, client: AsyncClient) -> list[str]:
+        """Do what is left to operators, and return what is not tidy yet: as the disks say, then as fsck says."""
+        admin = self._world.admin(process)
+        if self._has_operators:
+            await self._operators.settle(process)
+        status = await client.status()
+        if any(check.code == "COLLECTION_STOPPED" for check in status.checks):
+            # As an operator does who knows that much was deleted.
+            await admin.approve_collection()
+        absent = self._checkers.removed() | ({self._dead} if self._dead else set())
+        untidy = self._checkers.untidy(status, absent)
+        if untidy:
+            return untidy
+        findings, _ = await check(admin, repair=False)
+        return [f"fsck found {each}" for each in findings if each.server not in absent]
+
     async def _tolerate(self, process: Process, client: AsyncClient) -> None:
         """Invariant 14: with one server dead, hung, slow or cut off, writes and reads go on within seconds."""
-        node = self._world.dice.choice(self._world.servers)
+        removed = self._checkers.removed()
+        node = self._world.dice.choice([node for node in self._world.servers if node.name not in removed])
         kind = self._nemesis.impair(node)
         for number in range(3):
             began_s = self._world.loop.time()
@@ -189,12 +228,6 @@ class _Run:
                 )
         self._nemesis.repair(node)
         await asyncio.sleep(2.0)
-
-    async def _approve(self) -> None:
-        """Let the collection go on, as an operator does who knows that much was deleted."""
-        master = self._world.master.process
-        if master is not None and "master" in master.internals:
-            await master.internals["master"].shared.collection.approve()
 
     @asynccontextmanager
     async def _observer(self) -> AsyncIterator[tuple[Process, AsyncClient]]:
@@ -211,6 +244,9 @@ class _Run:
     async def _client_program(self, process: Process) -> None:
         await self._workload.run(process, self._world.client(process))
         await asyncio.sleep(1e9)
+
+    async def _operator_program(self, process: Process) -> None:
+        await self._operators.program(process)
 
     def _is_suspect(self, process: Process) -> bool:
         store = process.internals.get("store")

@@ -1,5 +1,6 @@
 """The programs of the nodes: what ``process.py`` of master and chunkserver join together, without gRPC."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from dstore.chunkserver.server import Chunkserver
 from dstore.core.files import Policy
 from dstore.core.groups import ServerLabels
+from dstore.core.limits import AUDIT_PERIOD_DEFAULT_S
 from dstore.core.status import ClusterStatus
 from dstore.master.config import UpkeepConfig
 from dstore.master.master import open_master
@@ -34,7 +36,8 @@ class ServerPlace:
 class Pace:
     """How long a cluster waits before it acts: short, so that everything happens in a simulated minute or two.
 
-    As in a real cluster, the trash keeps chunks longer than a server can be away without being out.
+    As in a real cluster, the trash keeps chunks longer than a server can be away without being out. Without a period
+    there is no audit.
     """
 
     retention_s: int = 10
@@ -44,9 +47,10 @@ class Pace:
     trash_delay_s: float = 45.0
     grace_s: int = 10
     drop_grace_s: float = 10.0
+    audit_period_s: float | None = None
 
 
-def master_program(disk: MetadataDisk, policy: Policy, pace: Pace) -> Program:
+def master_program(network: Network, disk: MetadataDisk, policy: Policy, pace: Pace) -> Program:
     """Return what a master's node runs."""
 
     upkeep_config = UpkeepConfig(
@@ -56,19 +60,27 @@ def master_program(disk: MetadataDisk, policy: Policy, pace: Pace) -> Program:
         pace.trash_delay_s,
         pace.grace_s,
         pace.drop_grace_s,
+        pace.audit_period_s or AUDIT_PERIOD_DEFAULT_S,
     )
 
     async def run(process: Process) -> None:
         node = process.node
         store = await disk.open(process, node.dice)
         master = await open_master(
-            store, clock=node.clock, random=node.dice, policy=policy, version="simulation", upkeep=upkeep_config
+            store,
+            clock=node.clock,
+            random=node.dice,
+            policy=policy,
+            version="simulation",
+            upkeep=upkeep_config,
+            peers=network.peers(process),
         )
         process.internals = {"master": master}
         upkeep = Upkeep(master, show=_look_away)
         await upkeep.step()
         process.services = {"namespace": master.namespace, "cluster": master.cluster, "admin": master.admin}
-        await upkeep.run()
+        work = [upkeep.run()] if pace.audit_period_s is None else [upkeep.run(), master.audit.run()]
+        await asyncio.gather(*work)
 
     return run
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: As in ``dstore.rpc.chunks``.
 _WRITER_SILENCE_MAX_S = STREAM_STALL_TIMEOUT_S + STREAM_STALL_STEP_S * (REPLICAS_MAX + 1)
 _CONNECT_TIMEOUT_S = 20.0
+#: After this long a server knows that whoever it sends to is gone.
+_KEEPALIVE_S = 30.0
 
 
 class _Abandoned:
@@ -193,8 +195,13 @@ class ReadStream:
             while not isinstance(message := await self._messages.get(), _End):
                 yield message
         finally:
-            if self._process.alive:
-                self._way.carry(self._cancel)
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._process.alive:
+            self._way.carry(self._cancel)
+        else:
+            self._network.loop.later(_KEEPALIVE_S, self._cancel)
 
     def _arrive(self) -> None:
         node = self._network.nodes[self._target]

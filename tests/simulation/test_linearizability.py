@@ -174,6 +174,50 @@ def test_what_a_remove_counts_is_checked(script: Script) -> None:
     assert script.holds() is False
 
 
+def restore(script: Script, path: str, put: Operation) -> Operation:
+    return script.begin("restore", path, source=put.path, content=put.index, size=10, is_unique=True)
+
+
+def test_a_file_that_was_removed_is_restored(script: Script) -> None:
+    put = script.whole("put", "/a/x", 5)
+    script.whole("remove", "/a/x", (1, 0))
+    script.end(restore(script, "/a/y", put), 6)
+    script.whole("get", "/a/y", put.index)
+    script.whole("get", "/a/x", "NotFound")
+    assert script.holds()
+
+
+def test_a_restore_that_replaces_something_is_found(script: Script) -> None:
+    put = script.whole("put", "/a/x", 5)
+    script.whole("put", "/a/x", 6)
+    script.end(restore(script, "/a/x", put), 7)
+    assert script.holds() is False
+
+
+def test_a_file_that_is_restored_while_it_is_there_is_found(script: Script) -> None:
+    put = script.whole("put", "/a/x", 5)
+    script.end(restore(script, "/a/y", put), 6)
+    assert script.holds() is False
+
+
+def test_a_restore_that_was_lost_is_found(script: Script) -> None:
+    put = script.whole("put", "/a/x", 5)
+    script.whole("remove", "/a/x", (1, 0))
+    script.end(restore(script, "/a/x", put), 6)
+    script.whole("get", "/a/x", "NotFound")
+    assert script.holds() is False
+
+
+def test_an_open_restore_may_be_seen_late_or_never(script: Script) -> None:
+    put = script.whole("put", "/a/x", 5)
+    script.whole("remove", "/a/x", (1, 0))
+    restore(script, "/a/x", put)
+    script.whole("get", "/a/x", "NotFound")
+    assert script.holds()
+    script.whole("get", "/a/x", put.index)
+    assert script.holds()
+
+
 def test_two_exclusive_writes_cannot_both_succeed(script: Script) -> None:
     first = script.begin("put", "/a/x", if_absent=True)
     second = script.begin("put", "/a/x", if_absent=True)

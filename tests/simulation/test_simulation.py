@@ -34,7 +34,7 @@ def test_fresh_seeds_keep_every_promise(record_property: Callable[[str, object],
     run = simulate("--seeds", str(FRESH_SEEDS), "--processes", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
-    record_property("simulation", f"{lines[0]}; {lines[-3]}")
+    record_property("simulation", f"{lines[0]}; {lines[-4]}")
     assert lines[-1] == "0 seeds failed"
 
 

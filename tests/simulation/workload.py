@@ -9,6 +9,7 @@ from dstore.client.client import AsyncClient
 from dstore.core.errors import CommitUnknown, Conflict, Corrupt, DstoreError, NotReady
 from dstore.core.files import FileInfo
 from dstore.core.ids import RequestId
+from dstore.core.removed import RemovedFile, RestoreResult
 from simulation.dice import Dice
 from simulation.history import Certainty, History, Operation
 from simulation.namespace_model import DIRECTORY
@@ -22,11 +23,15 @@ SIZES = (0, 1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 77, 3 * 
 _REFUSALS = frozenset(
     {"FILE_NOT_FOUND", "FILE_EXISTS", "IS_A_DIRECTORY", "NOT_A_DIRECTORY", "DIRECTORY_NOT_EMPTY", "RENAME_INTO_ITSELF"}
 )
+#: The others say something of the removed file, or of where it was, which the model does not know.
+_RESTORE_REFUSALS = frozenset({"FILE_NOT_FOUND", "FILE_EXISTS"})
 #: No operation may take longer, whatever fails: patience of every step, and all attempts.
 OPERATION_DURATION_MAX_S = 300.0
 
 #: Directories whose paths no operation links with others: each is a history of its own.
 FAMILIES = ("/a", "/b", "/m")
+#: The one in which directories move.
+MOVING_FAMILY = "/m"
 _FILES = ("x", "y", "s/x", "s/y")
 #: Directories move only where nobody writes into them: a write goes on under the new name of its directory.
 _MOVING = ("p", "q", "p/x", "q/x")
@@ -68,7 +73,7 @@ class Workload:
     async def act(self, process: Process, client: AsyncClient) -> None:
         """Do one thing, chosen by the dice."""
         family = self._dice.choice(FAMILIES)
-        kinds = _MOVING_KINDS if family == "/m" else _KINDS
+        kinds = _MOVING_KINDS if family == MOVING_FAMILY else _KINDS
         kind = self._dice.choices(tuple(kinds), tuple(kinds.values()))[0]
         await getattr(self, f"_{kind}")(process, client, family)
 
@@ -81,7 +86,7 @@ class Workload:
     async def read_all(self, process: Process, client: AsyncClient) -> None:
         """Look at everything, as a part of the history."""
         for family in FAMILIES:
-            names = (*_MOVING, "x", "y") if family == "/m" else _FILES
+            names = (*_MOVING, "x", "y") if family == MOVING_FAMILY else _FILES
             for name in names:
                 await self.get_path(process, client, f"{family}/{name}")
             for directory in (family, *(f"{family}/{each}" for each in ("s", "p", "q"))):
@@ -90,7 +95,7 @@ class Workload:
     # --- Verbs -----------------------------------------------------------------------------------------------
 
     async def _put(self, process: Process, client: AsyncClient, family: str) -> None:
-        name = self._dice.choice(("x", "y") if family == "/m" else _FILES)
+        name = self._dice.choice(("x", "y") if family == MOVING_FAMILY else _FILES)
         await self.put_path(process, client, f"{family}/{name}", self._dice.choice(SIZES))
 
     async def put_path(
@@ -110,7 +115,13 @@ class Workload:
         operation = self.history.begin(process.node.name, "put", path, content=number, size=size_bytes, **options)
         is_slow = not plain and size_bytes > CHUNK and self._dice.happens(0.4)
         call = self._write_slowly(client, path, data, options) if is_slow else client.put(path, data, **options)
-        await self._record(process, client, operation, call, self._note_version(path))
+
+        def understand(info: FileInfo) -> object:
+            self.history.remember_file(info.file_id, number, size_bytes)
+            self._versions[path] = info.version
+            return int(info.version)
+
+        await self._record(process, client, operation, call, understand)
         return operation
 
     async def _write_slowly(self, client: AsyncClient, path: str, data: bytes, options: dict[str, Any]) -> FileInfo:
@@ -184,18 +195,37 @@ class Workload:
 
         await self._record(process, client, operation, client.rename(source, target), understand)
 
+    async def restore_path(self, process: Process, client: AsyncClient, entry: RemovedFile, target: str) -> None:
+        """Restore a file whose content is known to a path of its family."""
+        known = self.history.file(entry.file_id)
+        assert known is not None
+        if entry.size_bytes != known.size_bytes:
+            self.violations.append(f"Invariant 2: {entry} is listed as removed, and {known} was written")
+        operation = self.history.begin(
+            process.node.name,
+            "restore",
+            target,
+            source=entry.path,
+            content=known.content,
+            size=known.size_bytes,
+            is_unique=known.size_bytes > len(CANARY) + 8,
+        )
+
+        def understand(result: RestoreResult | FileInfo) -> object:
+            return int((result if isinstance(result, FileInfo) else result.info).version)
+
+        call = client.restore(entry.path, to=target, version=entry.version)
+        await self._record(process, client, operation, call, understand)
+
+    def any_file(self, family: str) -> str:
+        """Return a path that a file may have."""
+        return f"{family}/{self._dice.choice(('x', 'y', *_MOVING) if family == MOVING_FAMILY else _FILES)}"
+
     def _any_path(self, family: str, *, renaming: bool = False) -> str:
-        if family == "/m":
+        if family == MOVING_FAMILY:
             return f"{family}/{self._dice.choice(('x', 'y', *_MOVING))}"
         names = _FILES if renaming else (*_FILES, "s")
         return f"{family}/{self._dice.choice(names)}"
-
-    def _note_version(self, path: str) -> Callable[[FileInfo], object]:
-        def note(info: FileInfo) -> object:
-            self._versions[path] = info.version
-            return int(info.version)
-
-        return note
 
     # --- Answers ---------------------------------------------------------------------------------------------
 
@@ -246,7 +276,7 @@ class Workload:
             self.violations.append(f"Invariant 3: {operation} raised {error!r}")
         if isinstance(error, NotReady | AssertionError):
             self.violations.append(f"{operation} raised {error!r}")
-        if error.reason in _REFUSALS:
+        if error.reason in (_RESTORE_REFUSALS if operation.kind == "restore" else _REFUSALS):
             return Certainty.REFUSED, type(error).__name__
         if isinstance(error, Conflict) and error.reason == "VERSION_CHANGED" and operation.options.get("if_version"):
             return Certainty.REFUSED, "Conflict"

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dstore.client.client import AsyncClient
 from dstore.client.contact import Services
 from dstore.client.high_water import HighWaterMarks
+from dstore.client.retrying import Retries, RetryingAdmin
 from dstore.core.files import Policy
+from dstore.core.interfaces import Admin
 from dstore.core.limits import KIB
 from dstore.crypto.keys import Kek, Keyring
 from simulation.dice import Dice
@@ -30,10 +33,18 @@ class World:
     Attributes:
         disks: of the chunkservers, by node name.
         metadata: the master's disk.
+        operators: their machines; not every cluster has one.
     """
 
     def __init__(
-        self, seed: int, directory: Path, *, server_count: int, client_count: int, client_program: Program
+        self,
+        seed: int,
+        directory: Path,
+        *,
+        server_count: int,
+        client_count: int,
+        client_program: Program,
+        operator_program: Program | None = None,
     ) -> None:
         logging.disable(logging.CRITICAL)
         self.seed = seed
@@ -51,17 +62,26 @@ class World:
             copy_bytes_per_s=self.dice.choice((0, 0, 100_000)),
         )
         self.policy = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server", self.pace.retention_s)
-        program = master_program(self.metadata, self.policy, self.pace)
+        if operator_program is not None:
+            # Long enough that people come before the collection does.
+            self.pace = replace(self.pace, retention_s=2 * self.pace.retention_s, audit_period_s=30.0)
+        program = master_program(self.network, self.metadata, self.policy, self.pace)
         self.master = self._add(MASTER, "master.test:7070", program, self.metadata.stop)
         self.servers = [self._add_server(number) for number in range(1, server_count + 1)]
         names = [f"client-{number}" for number in range(1, client_count + 1)]
         self.clients = [self._add(name, name, client_program) for name in names]
         self.observer = self._add("observer", "observer", _idle)
+        self.operators = [] if operator_program is None else [self._add("operator", "operator", operator_program)]
 
     @property
     def nodes(self) -> list[Node]:
         """Every machine."""
-        return [self.master, *self.servers, *self.clients, self.observer]
+        return [self.master, *self.servers, *self.callers, self.observer]
+
+    @property
+    def callers(self) -> list[Node]:
+        """The machines of clients and operators."""
+        return [*self.clients, *self.operators]
 
     def client(self, process: Process) -> AsyncClient:
         """Return a client for the process of a node."""
@@ -84,6 +104,13 @@ class World:
             endpoint="master.test:7070",
             patience_s=PATIENCE_S,
         )
+
+    def admin(self, process: Process) -> Admin:
+        """Return what the command line has of the master, for the process of a node."""
+        retries = Retries(
+            endpoint="master.test:7070", clock=process.node.clock, random=process.node.dice, patience_s=PATIENCE_S
+        )
+        return RetryingAdmin(self.network.service(process, MASTER, "admin"), retries)
 
     def _add_server(self, number: int) -> Node:
         place = ServerPlace(f"cs-{number}", f"cs-{number}.test:7071", f"host-{number}")
