@@ -70,6 +70,8 @@ class SafeMode:
         self._shared = shared
         self._status = status
         self._known: Known | None = None
+        #: Counts what this master stored: what was read before says nothing any more.
+        self._changes = 0
 
     @property
     def status(self) -> SafeModeStatus:
@@ -86,7 +88,7 @@ class SafeMode:
             self._known = await shared.store.read(load_known)
         if evidence(heartbeat, name, self._known):
             fresh = shared.random.uuid()
-            self._take(await shared.store.write(lambda tx: enter(tx, heartbeat, name, fresh)))
+            self._stored(await shared.store.write(lambda tx: enter(tx, heartbeat, name, fresh)))
             self._known = await shared.store.read(load_known)
         seen = newer_epochs(heartbeat, shared.allocator.groups)
         if seen:
@@ -94,12 +96,15 @@ class SafeMode:
 
     async def leave(self) -> SafeModeStatus:
         """Let the collection go on: an operator has decided that this metadata is what counts."""
-        self._take(await self._shared.store.write(leave))
+        self._stored(await self._shared.store.write(leave))
         return self._status
 
     async def refresh(self) -> SafeModeStatus:
         """Return what is stored; another master may have entered or left safe mode."""
-        self._take(await self._shared.store.read(load))
+        before = self._changes
+        status = await self._shared.store.read(load)
+        if self._changes == before:
+            self._take(status)
         return self._status
 
     def checks(self) -> tuple[HealthCheck, ...]:
@@ -114,6 +119,10 @@ class SafeMode:
                 "dstore fsck; dstore safe-mode leave",
             ),
         )
+
+    def _stored(self, status: SafeModeStatus) -> None:
+        self._changes += 1
+        self._take(status)
 
     def _take(self, status: SafeModeStatus) -> None:
         self._status = status

@@ -1,7 +1,8 @@
 """Safe mode: with metadata older than what chunkservers saw, nothing is deleted, and nothing given out twice."""
 
+import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from dstore.core.limits import RESTORE_GAP, RESTORE_GROUP_GAP
 from dstore.core.upkeep import GroupSummary, Heartbeat, Standing
 from dstore.master import safe_mode
 from dstore.master.safe_mode import Known, evidence
-from dstore.master.store.base import INTEGER_MAX
+from dstore.master.store.base import INTEGER_MAX, Transaction
 
 H1, H2, H3 = (f"44444444-0000-4000-8000-{number:012x}" for number in range(1, 4))
 KNOWN = Known(H2, (H1,), leader_epoch=5, transaction=100, chunk_sequence=50, group_id=12)
@@ -139,6 +140,31 @@ async def test_an_old_copy_of_the_metadata_deletes_nothing(cluster: ScriptedClus
     assert all(each in cluster.servers[number].chunks for each in new for number in cluster.holding([each])), "unknown"
     assert len(cluster.holding(new)) >= 3
     assert len(cluster.holding(old)) >= 3
+
+
+async def test_what_was_read_before_it_began_does_not_end_it(
+    cluster: ScriptedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, guard = cluster.harness.store, cluster.collector.safe_mode
+    read = store.read
+
+    async def read_late(fn: Callable[[Transaction], object]) -> object:
+        result = await read(fn)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "read", read_late)
+        refreshing = asyncio.create_task(guard.refresh())
+        await asyncio.sleep(0)
+    cluster.servers[1].standing = Standing(1, "another history", 1)
+    await cluster.servers[1].beat(obeys=False)
+    history_id = cluster.harness.master.shared.cluster.history_id
+    assert guard.status.is_on
+    assert (await refreshing).is_on
+    assert guard.status.is_on
+    assert cluster.harness.master.shared.cluster.history_id == history_id
 
 
 async def test_every_report_with_higher_numbers_lifts_them_again(cluster: ScriptedCluster) -> None:
