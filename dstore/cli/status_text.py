@@ -102,7 +102,7 @@ def _kept(status: ClusterStatus) -> list[str]:
             f"{files} ({format_size(status.retained_bytes)}), restorable for "
             f"{format_duration(status.policy.retention_s)}"
         )
-    parts.append(f"{count(status.deleted_chunks, 'deleted chunk')}")
+    parts.append(count(status.deleted_chunks, "deleted chunk"))
     parts.append(f"{count(status.trashed_copies, 'copy')} in the trash")
     return [f"  kept:    {'; '.join(parts)}"]
 

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import dataclasses
-
 import pytest
 
 from dstore.core.chunks import ChainMember, ChunkStat, Durability, ReadRequest, ReplicaAck, WriteHeader, WriteResult
@@ -257,7 +255,7 @@ def test_the_status_screen_survives_with_its_zeros() -> None:
     assert message.HasField("retained_files")
     assert message.HasField("trashed_copies")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
-    kept = dataclasses.replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
+    kept = replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
     message = status.status_to_proto(kept)
     assert message.retained == "2.0 KiB"
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == kept
