@@ -19,7 +19,7 @@ from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
 from dstore.rpc.channel import Connections
 from dstore.rpc.server import RpcServer
-from dstore.system.directories import make_directory, sync_directory
+from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
@@ -63,8 +63,6 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
                 upkeep=config.upkeep,
                 peers=connections,
             )
-            # The names of the files that SQLite made; what is in them, SQLite syncs itself.
-            sync_directory(config.directory)
             await _serve(config, master, engine, metrics, stopping)
         finally:
             await connections.close()

@@ -182,12 +182,21 @@ class TestSqlite:
         assert await store.write(lambda tx: tx.execute("PRAGMA journal_mode")) == [("wal",)]
         await store.close()
 
-    async def test_a_file_system_that_cannot_keep_commits_is_refused(self) -> None:
-        # The journal of a database in memory is in memory too, whatever is asked for.
-        with pytest.raises(NotReady) as caught:
-            await SqliteStore.open(":memory:", runner=ThreadRunner())
+    async def test_a_file_system_that_cannot_keep_commits_is_refused(self, tmp_path: Path) -> None:
+        # Without memory that processes share there is no log.
+        apsw.set_default_vfs("unix-dotfile")
+        try:
+            with pytest.raises(NotReady) as caught:
+                await SqliteStore.open(str(tmp_path / "meta.db"), runner=ThreadRunner())
+        finally:
+            apsw.set_default_vfs("unix")
         assert caught.value.reason == "STORE_NOT_DURABLE"
-        assert caught.value.metadata["found"] == "memory"
+        assert caught.value.metadata["found"] == "delete"
+
+    async def test_a_directory_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(Unavailable, match="No such file") as caught:
+            await SqliteStore.open(str(tmp_path / "nowhere" / "meta.db"), runner=InlineRunner())
+        assert caught.value.reason == "STORE_FAILED"
 
     async def test_committed_data_is_there_after_reopening(self, tmp_path: Path) -> None:
         path = str(tmp_path / "meta.db")

@@ -20,7 +20,7 @@ import apsw
 from dstore.core.errors import CommitUnknown, LimitExceeded, NotReady, Unavailable
 from dstore.core.limits import COMMIT_QUEUE_MAX, GROUP_COMMIT_MAX
 from dstore.master.store.base import Row, Transaction, Value
-from dstore.master.store.log_file import make_log_durable
+from dstore.master.store.database_files import make_names_durable, prepare_files
 from dstore.master.store.runner import Runner
 
 T = TypeVar("T")
@@ -144,12 +144,12 @@ class SqliteStore:
         store = cls(path, runner)
         try:
             await runner.write(store._open_writer)
-        except apsw.Error as error:
-            await runner.close()
-            raise _failed(f"{path} cannot be opened: {error}") from error
         except NotReady:
             await runner.close()
             raise
+        except (apsw.Error, OSError) as error:
+            await runner.close()
+            raise _failed(f"{path} cannot be opened: {error}") from error
         return store
 
     @property
@@ -224,7 +224,7 @@ class SqliteStore:
     # --- In the writer's thread ---------------------------------------------------------------------------
 
     def _open_writer(self) -> None:
-        make_log_durable(self._path)
+        prepare_files(self._path)
         self._writer = apsw.Connection(self._path)
         # However this connection ends, it must not write the log to the database: when its sync failed, what it holds
         # is not to be trusted, and another sync that succeeds says nothing. The next start reads it anew.
@@ -238,6 +238,8 @@ class SqliteStore:
                 raise _not_durable(self._path, name, str(found and found[0]))
         # Nothing is added to a log that an earlier process left; what it says goes to the database.
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        # Before the first commit is in the log.
+        make_names_durable(self._path)
 
     def _commit(self, batch: list[_Waiter]) -> list[_Outcome]:
         writer = self._writer
