@@ -19,8 +19,7 @@ from dstore.master.store.base import Transaction
 
 #: However many groups there are, others want the master's store too.
 _INTERVAL_MIN_S = 0.2
-#: With no groups, it is looked again whether there are some.
-_INTERVAL_MAX_S = 60.0
+_SLEEP_MAX_S = 60.0
 
 
 class UnknownChunks:
@@ -90,11 +89,19 @@ class Audit:
         Raises:
             Unavailable, CommitUnknown: the store has failed, and the process has to end.
         """
+        looked_s = self._shared.clock.monotonic_s()
         while True:
-            count = len(self._shared.allocator.groups.by_id)
-            interval_s = self._shared.upkeep.audit_period_s / max(1, count)
-            await asyncio.sleep(min(max(interval_s, _INTERVAL_MIN_S), _INTERVAL_MAX_S if not count else interval_s))
+            left_s = looked_s + self._interval_s() - self._shared.clock.monotonic_s()
+            if left_s > 0:
+                # There may be more groups by then.
+                await asyncio.sleep(min(left_s, _SLEEP_MAX_S))
+                continue
+            looked_s = self._shared.clock.monotonic_s()
             await self.step()
+
+    def _interval_s(self) -> float:
+        count = len(self._shared.allocator.groups.by_id)
+        return max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
 
     async def step(self) -> None:
         """Look at the next group. When the store is busy or the lead was lost, it is left for its next turn."""

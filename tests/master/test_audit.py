@@ -1,6 +1,8 @@
 """The audit notices without being asked what servers lost, and what they hold that nobody knows."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from checked_cluster import CheckedCluster, open_checked
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.status import Health
 from dstore.master import leader
+from dstore.master.audit import Audit
+from dstore.master.group_map import GroupMap
 
 
 @pytest.fixture
@@ -124,3 +128,56 @@ async def test_a_master_that_does_not_lead_looks_at_nothing(cluster: CheckedClus
     asked.clear()
     await audit(cluster)
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("period_s", "interval_s"), [(0.0, 0.2), (1.0, 0.2), (3.2, 0.2), (4.0, 0.25), (86_400.0, 5_400.0)]
+)
+async def test_each_group_has_its_turn_once_in_a_period_but_never_too_many_at_once(
+    cluster: CheckedCluster, monkeypatch: pytest.MonkeyPatch, period_s: float, interval_s: float
+) -> None:
+    class Stop(Exception):
+        pass
+
+    clock, looks = cluster.harness.clock, list[float]()
+    shared, audit = cluster.harness.master.shared, cluster.harness.master.audit
+    assert len(shared.allocator.groups.by_id) == 16
+    shared.upkeep = replace(shared.upkeep, audit_period_s=period_s)
+
+    async def sleep(duration_s: float) -> None:
+        clock.now_s += duration_s
+
+    async def step(_: Audit) -> None:
+        looks.append(clock.now_s)
+        if len(looks) == 4:
+            raise Stop
+
+    monkeypatch.setattr("dstore.master.audit.asyncio.sleep", sleep)
+    monkeypatch.setattr(Audit, "step", step)
+    started_s = clock.now_s
+    with pytest.raises(Stop):
+        await audit.run()
+    assert looks == pytest.approx([started_s + turn * interval_s for turn in range(1, 5)])
+
+
+async def test_groups_that_come_later_do_not_wait_for_a_whole_period(
+    cluster: CheckedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, shared = cluster.harness.clock, cluster.harness.master.shared
+    groups, looks = shared.allocator.groups, list[float]()
+    shared.allocator._groups = GroupMap(groups.groups[:1])
+
+    async def sleep(duration_s: float) -> None:
+        clock.now_s += duration_s
+        shared.allocator._groups = groups
+
+    async def step(_: Audit) -> None:
+        looks.append(clock.now_s)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("dstore.master.audit.asyncio.sleep", sleep)
+    monkeypatch.setattr(Audit, "step", step)
+    started_s = clock.now_s
+    with pytest.raises(asyncio.CancelledError):
+        await cluster.harness.master.audit.run()
+    assert looks[0] - started_s <= shared.upkeep.audit_period_s / len(groups.by_id) + 60.0
