@@ -122,9 +122,9 @@ class Operations:
         self._shared.switches = await self._shared.store.write(lambda tx: switches.store(tx, wanted))
 
     async def _plan_drain(self, state: ServerState) -> DrainPlan:
+        groups = await self._groups()
         servers = [each.planned for each in self._states().values()]
-        policy = self._shared.cluster.policy
-        plan = plan_drain(state.record.server_id, servers, await self._groups(), policy)
+        plan = plan_drain(state.record.server_id, servers, groups, self._shared.cluster.policy)
         if plan.refusal is not None:
             raise _refused(plan.refusal, "DRAIN_REFUSED", state.record.name)
         return plan
@@ -138,8 +138,9 @@ class Operations:
                 "MAINTENANCE_REFUSED",
                 name,
             )
+        groups = await self._groups()
         servers = [each.planned for each in self._states().values()]
-        refusal = check_stoppable(state.record.server_id, servers, await self._groups(), self._shared.cluster.policy)
+        refusal = check_stoppable(state.record.server_id, servers, groups, self._shared.cluster.policy)
         if refusal is not None:
             raise _refused(refusal, "MAINTENANCE_REFUSED", name)
 
@@ -168,13 +169,14 @@ class Operations:
 
     async def _store_duty(self, record: ServerRecord, duty: Duty, until_s: int) -> None:
         shared = self._shared
-        seen = {each.record.server_id for each in self._states().values() if each.record.duty is Duty.MAINTENANCE}
+        # What it was checked against: nothing is awaited between the check and here.
+        seen = {(each.record.server_id, each.record.duty) for each in self._states().values()}
 
         def run(tx: Transaction) -> ServerRecord | None:
-            if duty is Duty.MAINTENANCE and server_rows.in_maintenance(tx) - seen:
+            if duty is not Duty.ACTIVE and server_rows.off_duty(tx) - seen:
                 raise Conflict(
-                    "Another chunkserver was put into maintenance at this moment; look at `dstore node list`, then try "
-                    "again.",
+                    "Another chunkserver was put into maintenance or drained at this moment; look at `dstore node "
+                    "list`, then try again.",
                     reason="DUTY_CHANGED",
                 )
             return server_rows.set_duty(tx, record.server_id, duty, until_s)

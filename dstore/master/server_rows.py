@@ -118,9 +118,10 @@ def set_duty(tx: Transaction, server_id: ServerId, duty: Duty, maintenance_until
     return read_server(tx, server_id)
 
 
-def in_maintenance(tx: Transaction) -> frozenset[ServerId]:
-    """Return the servers that operators put into maintenance."""
-    return frozenset(ServerId(row[0]) for row in tx.execute("SELECT server_id FROM servers WHERE duty = 'maintenance'"))
+def off_duty(tx: Transaction) -> frozenset[tuple[ServerId, Duty]]:
+    """Return the servers that operators put into maintenance or drain."""
+    rows = tx.execute("SELECT server_id, duty FROM servers WHERE duty <> 'active'")
+    return frozenset((ServerId(server_id), Duty(duty)) for server_id, duty in rows)
 
 
 def end_maintenance(tx: Transaction, running_s: int) -> tuple[ServerRecord, ...]:

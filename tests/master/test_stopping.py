@@ -1,6 +1,10 @@
 """When a server may be away for a while, and when the cluster may let go of one."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from master_harness import MasterHarness, server_id
@@ -11,6 +15,9 @@ from dstore.core import errors
 from dstore.core.groups import Duty
 from dstore.core.limits import SERVER_OUT_AFTER_DEFAULT_S
 from dstore.master.stopping import check_stoppable
+from dstore.master.store.runner import InlineRunner
+
+T = TypeVar("T")
 
 #: (servers, groups) in which server 1 may be stopped
 STOPPABLE = {
@@ -163,3 +170,39 @@ async def test_a_disk_with_the_last_copies_is_not_forgotten(model: ModelCluster)
     del model.servers[server_id(1)]
     await model.step(2)
     assert await model.copies() == 3
+
+
+class SlowReads(InlineRunner):
+    """Others get their turns while something is read, as with threads."""
+
+    async def read(self, job: Callable[[], T]) -> T:
+        result = await super().read(job)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return result
+
+
+@pytest.mark.parametrize("duty", [Duty.MAINTENANCE, Duty.DRAINING])
+@pytest.mark.parametrize("steps", range(12))
+async def test_what_cannot_be_granted_to_all_is_not_granted_to_callers_at_once(
+    tmp_path: Path, duty: Duty, steps: int
+) -> None:
+    harness = MasterHarness(tmp_path, runner=SlowReads)
+    await harness.open()
+    model = ModelCluster(harness)
+    await model.start(1, 2, 3, 4)
+    await model.step()
+    await model.write("/x", chunk_count=32)
+    await model.step(2)
+
+    async def tell(number: int) -> None:
+        for _ in range(steps * (number - 1)):
+            await asyncio.sleep(0)
+        duration_s = 60.0 if duty is Duty.MAINTENANCE else 0.0
+        await harness.master.admin.set_node_duty(f"cs-{number}", duty, duration_s=duration_s, dry_run=False)
+
+    answers = await asyncio.gather(*(tell(number) for number in range(1, 5)), return_exceptions=True)
+    granted = sum(answer is None for answer in answers)
+    # Without a server, there are three left; and of each group, one has to stay readable.
+    assert granted <= (2 if duty is Duty.MAINTENANCE else 1), answers
+    await harness.store.close()
