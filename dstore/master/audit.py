@@ -19,7 +19,9 @@ from dstore.master.store.base import Transaction
 
 #: However many groups there are, others want the master's store too.
 _INTERVAL_MIN_S = 0.2
-_SLEEP_MAX_S = 60.0
+#: While copies wait for a look at them before they can be dropped.
+_INTERVAL_AWAITED_S = 1.0
+_SLEEP_MAX_S = 10.0
 
 
 class UnknownChunks:
@@ -29,6 +31,17 @@ class UnknownChunks:
         self._counts: dict[GroupId, dict[ServerId, int]] = {}
         #: Servers that are no members, and were seen to hold nothing unknown.
         self._clean: dict[GroupId, frozenset[ServerId]] = {}
+        #: Groups with copies that could be dropped once somebody has looked at them.
+        self._wanted: set[GroupId] = set()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether copies wait for a look at them."""
+        return bool(self._wanted)
+
+    def take_wanted(self) -> GroupId | None:
+        """Return a group that is to be looked at before others, once; whoever still wants it says so again."""
+        return self._wanted.pop() if self._wanted else None
 
     @property
     def total(self) -> int:
@@ -62,7 +75,10 @@ class UnknownChunks:
         """Whether a copy of a group holds nothing unknown, as far as it was looked at; ``unseen`` if it was not."""
         if server_id in self._counts.get(group_id, ()):
             return False
-        return unseen or server_id in self._clean.get(group_id, ())
+        if unseen or server_id in self._clean.get(group_id, ()):
+            return True
+        self._wanted.add(group_id)
+        return False
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """Return the reason for a health that is not OK, if there are some."""
@@ -101,7 +117,8 @@ class Audit:
 
     def _interval_s(self) -> float:
         count = len(self._shared.allocator.groups.by_id)
-        return max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
+        interval_s = max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
+        return min(interval_s, _INTERVAL_AWAITED_S) if self._unknown.is_awaited else interval_s
 
     async def step(self) -> None:
         """Look at the next group. When the store is busy or the lead was lost, it is left for its next turn."""
@@ -109,9 +126,11 @@ class Audit:
         groups = sorted(self._shared.allocator.groups.by_id)
         if self._peers is None or not leadership.is_leading or not groups:
             return
-        self._last = next((each for each in groups if each > self._last), groups[0])
+        group_id = self._unknown.take_wanted()
+        if group_id is None or group_id not in self._shared.allocator.groups.by_id:
+            group_id = self._last = next((each for each in groups if each > self._last), groups[0])
         try:
-            await self._look(self._peers, self._last, leadership.epoch)
+            await self._look(self._peers, group_id, leadership.epoch)
         except LimitExceeded:
             return
         except Conflict as error:
