@@ -249,7 +249,7 @@ class Collector:
         grace_s, store = self._shared.upkeep.collection_grace_s, self._shared.store
 
         def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts]]:
-            due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx))
+            due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx), scene.up)
             chunk_ids = [each.chunk_id for each in due.chunks] + [each.chunk_id for each in due.owed]
             return due, deletions.read_groups(tx, {*due.unapproved, *(each.group_id for each in chunk_ids)})
 

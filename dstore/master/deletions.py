@@ -4,7 +4,7 @@ Each function is the work of one transaction. Invariant 8 is checked where rows 
 a chunk that stands in ``chunks`` or ``intent_chunks`` is neither ordered nor forgotten, whatever else is written.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dstore.core.groups import MemberState
@@ -15,6 +15,9 @@ from dstore.master.discards import DueChunk, Finished, Owed
 from dstore.master.facts import read_settled_sequence
 from dstore.master.store.base import Transaction, batches, expand
 from dstore.master.strays import GroupFacts, Holding, Writing
+
+#: Of what one server owes, at least so much is looked at in each round, however many owe something.
+_OWED_SHARE_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,11 @@ class Due:
     owed: tuple[Owed, ...]
 
 
-def read_due(tx: Transaction, grace_s: int, approved_s: int) -> Due:
-    """Return what is due, with what servers owe: also those that are away, who have to hear it when they join."""
+def read_due(tx: Transaction, grace_s: int, approved_s: int, present: Container[ServerId] = frozenset()) -> Due:
+    """Return what is due, with what servers owe: also those that are away, who have to hear it when they join.
+
+    Of the latter, those that are ``present`` come first.
+    """
     before_s = counters.read(tx, "running_s") - grace_s
     rows = tx.execute(
         "SELECT d.group_id, d.sequence, d.deleted_running_s FROM deleted_chunks d "
@@ -50,20 +56,28 @@ def read_due(tx: Transaction, grace_s: int, approved_s: int) -> Due:
         "GROUP BY group_id",
         (approved_s, before_s),
     )
-    owed = [
-        Owed(server_id, ChunkId(group_id, sequence))
-        for (server_id,) in tx.execute("SELECT DISTINCT server_id FROM owed_discards")
-        for group_id, sequence in tx.execute(
-            "SELECT group_id, sequence FROM owed_discards WHERE server_id = ? LIMIT ?",
-            (server_id, DISCARDS_PER_ORDER_MAX),
-        )
-    ]
     return Due(
         tuple(DueChunk(ChunkId(group_id, sequence), at_s <= approved_s) for group_id, sequence, at_s in rows),
         dict(unapproved),
         before_s,
-        tuple(owed),
+        _read_owed(tx, present),
     )
+
+
+def _read_owed(tx: Transaction, present: Container[ServerId]) -> tuple[Owed, ...]:
+    """Return some of what each server owes, bounded in all: first those that can pay, then the others alike."""
+    debtors = [ServerId(row[0]) for row in tx.execute("SELECT DISTINCT server_id FROM owed_discards")]
+    debtors.sort(key=lambda each: each not in present)
+    owed: list[Owed] = []
+    for index, server_id in enumerate(debtors):
+        left = DISCARDS_OUTSTANDING_MAX - len(owed)
+        share = left if server_id in present else left // (len(debtors) - index)
+        rows = tx.execute(
+            "SELECT group_id, sequence FROM owed_discards WHERE server_id = ? LIMIT ?",
+            (server_id, min(DISCARDS_PER_ORDER_MAX, max(_OWED_SHARE_MIN, share))),
+        )
+        owed += [Owed(server_id, ChunkId(group_id, sequence)) for group_id, sequence in rows]
+    return tuple(owed)
 
 
 def finish(
