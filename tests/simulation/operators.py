@@ -138,7 +138,13 @@ class Operators:
         if self._dice.happens(0.5):
             node = self._world.network.nodes[name]
             node.stop(power=False)
-            self._world.loop.later(self._dice.uniform(0.5, 10.0), node.start)
+
+            def come_back() -> None:
+                # Once nothing breaks any more, who is gone is gone for good.
+                if not self._workload.stopping:
+                    node.start()
+
+            self._world.loop.later(self._dice.uniform(0.5, 10.0), come_back)
 
     async def _remove(self, _: Process, admin: Admin) -> None:
         """Drain the server that leaves, or remove it once it is drained."""
