@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from clear_errors import check_logs, check_refusal, check_sentence, refused
-from cluster import LocalTestCluster, free_ports
+from cluster import LocalTestCluster, free_ports, wait_until
 from large_files import client_of
 
 import dstore
@@ -168,6 +168,23 @@ def test_when_all_disks_are_full_nothing_is_lost(tmp_path: Path) -> None:
         assert client.status().health.value != "HEALTH_OK"
         client.remove("/small")
         assert not client.exists("/small")
+        check_logs(cluster)
+
+
+def test_disks_that_cannot_be_evened_out(tmp_path: Path) -> None:
+    # Three copies on three servers: the small disk has to take as much as the large ones.
+    with cluster_with_small_disks(tmp_path, ["cs-1"], chunkservers=3) as cluster:
+        cluster.check("put", "-", "/large", stdin=CONTENT)
+        wait_until(lambda: cluster.run("balance", "--dry-run").returncode == 1, what="the master sees it", timeout_s=20)
+        text = " ".join(cluster.run("balance").stdout.decode().split())
+        assert "Data cannot be spread more evenly: the data of cs-1 takes" in text
+        assert "no group that could move fits" in text
+        assert text.endswith("add chunkservers.")
+        state = json.loads(cluster.run("balance", "--json").stdout)
+        assert (state["move_count"], state["moves"]) == (0, [])
+        check_sentence(state["refusal"])
+        assert state["refusal"] in text
+        assert cluster.check("cat", "/large") == CONTENT
         check_logs(cluster)
 
 
