@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dstore.chunkserver import paths
@@ -92,11 +92,15 @@ class Holdings:
             else:
                 await file.close()
 
-    def summaries(self) -> tuple[GroupSummary, ...]:
-        """Return what is held of each group, without waiting; digests are empty where something was not read yet."""
+    def summaries(self, further: Iterable[GroupId] = ()) -> tuple[GroupSummary, ...]:
+        """Return what is held of each group, without waiting; digests are empty where something was not read yet.
+
+        Args:
+            further: groups that are told of even when nothing of them is here.
+        """
         catalog, epochs = self._store.catalog, self._store.epochs
         # A group of which nothing is left but damaged chunks counts as well: they have to go with it.
-        groups = {*catalog.groups(), *(chunk_id.group_id for chunk_id in self._store.corrupt)}
+        groups = {*catalog.groups(), *(chunk_id.group_id for chunk_id in self._store.corrupt), *further}
         return tuple(catalog.summary(group_id, epochs.get(group_id)) for group_id in sorted(groups))
 
     async def _read_what_can_be_read(self, group_id: GroupId, bucket: int | None) -> None:

@@ -88,6 +88,12 @@ class Obedience:
         """Why the last orders were not obeyed; None when they were."""
         return self._failures.get(_ACCEPTING) or self._failures.get(_DISPOSING)
 
+    @property
+    def outdated_groups(self) -> tuple[GroupId, ...]:
+        """Groups that were assigned under older epochs than this disk saw: the metadata came from an old copy."""
+        epochs = self._store.epochs
+        return tuple(each.group_id for each in self._assignments if each.epoch < epochs.get(each.group_id))
+
     def submit(self, orders: Orders) -> None:
         """Let ``run`` obey these soon, unless newer ones come first."""
         self._newest = orders

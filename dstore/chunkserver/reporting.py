@@ -64,7 +64,8 @@ class Reporter:
             settled_sequence=store.settled_sequence,
             newest_sequence=store.catalog.newest_sequence,
             assignments_digest=self._obedience.assignments_digest,
-            groups=store.holdings.summaries(),
+            # The master lifts its groups above the epochs that it hears of; without, it could write to none of these.
+            groups=store.holdings.summaries(self._obedience.outdated_groups),
             outcomes=self._outcomes.report(),
             scrub=self._scrub(),
             copying=self._copying(),

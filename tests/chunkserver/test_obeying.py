@@ -16,7 +16,7 @@ from dstore.chunkserver import paths
 from dstore.chunkserver.server import Chunkserver
 from dstore.core.groups import GroupEpoch, MemberState
 from dstore.core.ids import ChunkId, GroupId
-from dstore.core.upkeep import Heartbeat, Orders
+from dstore.core.upkeep import Assignment, Heartbeat, Orders
 
 OTHER_GROUP = GroupId(43)
 
@@ -133,6 +133,26 @@ def test_a_damaged_epoch_does_not_keep_groups_from_being_dropped() -> None:
             )
             assert (node.held(GROUP), node.held(OTHER_GROUP)) == ([], [])
             assert node.server.store.epochs.get(GROUP) == 4
+
+    virtually(main())
+
+
+def test_an_epoch_that_is_newer_than_ordered_is_told_of_an_empty_group() -> None:
+    """With metadata from an old copy, the master has to lift the epoch, or the group takes no writes any more."""
+
+    async def main() -> None:
+        async with collecting_cluster() as cluster:
+            node, master = cluster.nodes["a"], cluster.master
+            await node.server.store.epochs.adopt(GROUP, 7)
+            master.assignments["a"] = tuple(
+                Assignment(group_id, 3, MemberState.WHOLE, 3, ()) for group_id in (GROUP, OTHER_GROUP)
+            )
+            await cluster.until(lambda: bool(master.last("a").groups))
+            assert [(each.group_id, each.epoch, each.chunk_count) for each in master.last("a").groups] == [
+                (GROUP, 7, 0)
+            ]
+            master.assignments["a"] = (Assignment(GROUP, 8, MemberState.WHOLE, 3, ()),)
+            await cluster.until(lambda: not master.last("a").groups)
 
     virtually(main())
 
