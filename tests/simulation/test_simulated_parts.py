@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,11 @@ async def test_commits_after_a_failed_fsync_outlive_the_power(metadata_disk: Dat
     store = await open_store(metadata_disk)
     assert {1, 4} <= await numbers(store) <= {1, 2, 4}
     drop(store)
+
+
+def make_number(tx: Transaction, table: str) -> None:
+    tx.execute(f"CREATE TABLE {table} (number INTEGER)")
+    tx.execute(f"INSERT INTO {table} VALUES (0)")  # noqa: S608
 
 
 @pytest.mark.parametrize("seed", range(8))
