@@ -1,6 +1,7 @@
 """One check for each promise; the numbers are those of the invariants in docs/architecture.md."""
 
 from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from dstore.core.errors import Corrupt
 from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import CHUNK_FILE_HEADER_SIZE_BYTES
 from dstore.core.status import ClusterStatus
+from dstore.core.upkeep import Orders, Registration
 from simulation import linearizability
 from simulation.disk import MachineDisk
 from simulation.history import History
@@ -20,17 +22,30 @@ from simulation.workload import CANARY, FAMILIES
 from simulation.world import World
 
 
+class Deletion(Enum):
+    """How to judge that chunks go."""
+
+    #: By what the metadata says.
+    CHECKED = "checked"
+    #: The metadata was put back from an old copy: what was ordered before may still go, and nobody knows of it.
+    UNCLEAR = "unclear"
+    #: As before; and nothing may be ordered to go, since all servers know that the metadata is old.
+    FORBIDDEN = "forbidden"
+
+
 class Checkers:
     """Watches a world while it runs, and examines it at the end.
 
     Attributes:
         violations: what was broken, each a sentence that starts with the invariant.
         undecided: histories for which the search gave up.
+        deletion: how to judge that chunks go.
     """
 
     def __init__(self, world: World, nemesis: Nemesis) -> None:
         self.violations: list[str] = []
         self.undecided = 0
+        self.deletion = Deletion.CHECKED
         self.acknowledged = 0
         self._world = world
         self._nemesis = nemesis
@@ -53,6 +68,10 @@ class Checkers:
     def _note_answer(self, server: str, method: str, arguments: tuple[Any, ...], answer: Any) -> None:
         if method == "write_chunk":
             self._check_acknowledgement(server, arguments[0], answer)
+        elif method in ("register", "heartbeat") and self.deletion is Deletion.FORBIDDEN:
+            orders: Orders = answer.orders if isinstance(answer, Registration) else answer
+            if orders.discards or orders.drops:
+                self.report(9, f"with metadata that is old, {orders.discards} and {orders.drops} are ordered to go")
 
     def _check_acknowledgement(self, server: str, header: WriteHeader, result: WriteResult) -> None:
         """Invariant 1: what is acknowledged is on stable storage; 7: and was not done under an old epoch."""
@@ -101,7 +120,7 @@ class Checkers:
     def _note_gone(self, server: str, path: str) -> None:
         """Invariants 8 and 9: nothing goes that anybody refers to, or that was not deleted."""
         chunk_id = ChunkId.parse(path.rsplit("/", 1)[1])
-        if (server, chunk_id) not in self._acknowledged:
+        if (server, chunk_id) not in self._acknowledged or self.deletion is not Deletion.CHECKED:
             return
         key = (chunk_id.group_id, chunk_id.sequence)
         members = [row[0] for row in self._look("SELECT server_id FROM group_members WHERE group_id = ?", key[0])]
@@ -139,15 +158,18 @@ class Checkers:
                     f"no order of the operations in {family} explains the answers; stuck at {verdict.stuck}:\n{lines}",
                 )
 
-    def untidy(self, status: ClusterStatus, absent: Collection[str]) -> list[str]:
+    def untidy(self, status: ClusterStatus, absent: Collection[str], *, keeps_unknown: bool = False) -> list[str]:
         """Invariant 13: return what is not yet as it must be once nothing breaks any more.
 
-        Servers that are absent keep nothing, and what is on their disks does not count.
+        Servers that are absent keep nothing, and what is on their disks does not count. Where metadata was put back,
+        chunks that it does not know are kept.
         """
         found = [
             f"{check.code}: {check.message}"
             for check in status.checks
             if not any(name in check.message for name in absent)
+            # A damaged chunk that no record names stays as well.
+            and not (keeps_unknown and check.code in ("UNKNOWN_CHUNKS", "CHUNKS_CORRUPT"))
         ]
         for what, count in (
             ("chunks are under-replicated", status.under_replicated_chunks),
@@ -169,7 +191,10 @@ class Checkers:
                 f"{path} is left on {name}"
                 for path in sorted(disk.names)
                 if name not in absent
-                and (path.startswith(("tmp/", "trash/")) or (_is_chunk(path) and name not in wanted.get(path, {})))
+                and (
+                    path.startswith(("tmp/", "trash/"))
+                    or (_is_chunk(path) and not keeps_unknown and name not in wanted.get(path, {}))
+                )
             ]
         return found
 

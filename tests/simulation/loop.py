@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from simulation.dice import Dice
+
 if TYPE_CHECKING:
     from simulation.node import Node, Process
 
@@ -69,11 +71,17 @@ class _Timers:
         return taken
 
 
+def _is_of_a_task(handle: events.Handle) -> bool:
+    return isinstance(getattr(handle._callback, "__self__", None), SimulatedTask)  # type: ignore[attr-defined]
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs callbacks in virtual time.
 
     Attributes:
         steps: callbacks that ran so far.
+        disorder: dice that decide which of the tasks that are ready goes first; None for the order of asyncio, which
+            the code does not count on.
         paused: nodes whose callbacks wait until they go on (a stopped process).
     """
 
@@ -87,6 +95,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._outside = copy_context()
         self._outside.run(PROCESS.set, None)
         self.steps = 0
+        self.disorder: Dice | None = None
         self.paused: dict[Node, list[events.Handle]] = {}
         self.set_exception_handler(None)
 
@@ -185,6 +194,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 raise LimitReached("nothing is left to do, and the run has not ended")
             self._now_s = max(self._now_s, next_s)
             ready.extend(self._timers.due(self._now_s))
+        if self.disorder is not None and len(ready) > 1:
+            self._shuffle(self.disorder)
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled or (self.paused and self._stands_still(handle)):
@@ -197,6 +208,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 callback()
         if self.steps > self._steps_max:
             raise LimitReached(f"after {self.steps} steps there is still no end")
+
+    def _shuffle(self, dice: Dice) -> None:
+        """Let tasks take each other's places; whatever else is ready keeps its own."""
+        ready = self._ready  # type: ignore[attr-defined]
+        handles = list(ready)
+        places = [place for place, handle in enumerate(handles) if _is_of_a_task(handle)]
+        steps = [handles[place] for place in places]
+        dice.shuffle(steps)
+        for place, handle in zip(places, steps, strict=True):
+            ready[place] = handle
 
     def _stands_still(self, handle: events.Handle) -> bool:
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined]

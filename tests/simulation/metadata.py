@@ -83,6 +83,24 @@ class MetadataDisk:
         if power:
             self.files.lose_power()
 
+    def copy(self) -> bytes:
+        """Return a copy of the database as it is now, as a backup makes it."""
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            return connection.serialize("main")
+        finally:
+            connection.close(True)
+
+    def put_back(self, copy: bytes) -> None:
+        """Replace the database by a copy. Nobody may have it open."""
+        assert self._store is None, "a master has it open"
+        for path in sorted(self.path.parent.glob(f"{DATABASE_NAME}*")):
+            path.unlink()
+            self.files.forget(str(path))
+        self.path.write_bytes(copy)
+        self.files.file(str(self.path)).durable[:] = copy
+
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """Yield the files as they are."""
         for path in sorted(self.path.parent.iterdir()):

@@ -80,4 +80,10 @@ MUTATIONS = {
         "if False:",
         (7,),
     ),
+    "metadata that is old is not noticed": Mutation(
+        ("dstore.master.safe_mode", "evidence"),
+        "standing = heartbeat.standing",
+        'return ""',
+        (9,),
+    ),
 }

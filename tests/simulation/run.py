@@ -17,6 +17,7 @@ from simulation.loop import LimitReached
 from simulation.nemesis import Nemesis
 from simulation.node import Process
 from simulation.operators import Operators, check
+from simulation.restoration import RESTLESS_S, STAYS, Restoration
 from simulation.workload import Workload
 from simulation.world import World
 
@@ -29,6 +30,9 @@ TOLERATED_DURATION_S = 30.0
 #: In this share of the runs there are operators, and in this share of those one removes a server, if none dies.
 OPERATORS_SHARE = 0.5
 REMOVAL_SHARE = 0.15
+#: In this share of the runs the metadata is put back from an old copy; what it has is retained for longer.
+OLD_COPY_SHARE = 0.08
+OLD_COPY_RETENTION_S = 120
 #: How long tasks may take to end when they are cancelled.
 END_DURATION_S = 60.0
 #: A directory in memory, if this machine has it.
@@ -69,9 +73,10 @@ class _Run:
     def __init__(self, seed: int, directory: Path) -> None:
         self._seed = seed
         self._history = History()
-        # Dice of their own: seeds without operators are as if there were none.
-        operators_dice = Dice(f"{seed} operators")
-        self._has_operators = operators_dice.happens(OPERATORS_SHARE)
+        # Dice of their own: seeds without operators and old copies are as if there were none.
+        operators_dice, copy_dice = Dice(f"{seed} operators"), Dice(f"{seed} old copy")
+        goes_back = copy_dice.happens(OLD_COPY_SHARE)
+        self._has_operators = operators_dice.happens(OPERATORS_SHARE) and not goes_back
         self._world = World(
             seed,
             directory,
@@ -79,6 +84,7 @@ class _Run:
             client_count=3,
             client_program=self._client_program,
             operator_program=self._operator_program if self._has_operators else None,
+            retention_s=OLD_COPY_RETENTION_S if goes_back else None,
         )
         dice = self._world.dice
         self._workload = Workload(self._history, dice.fork("workload"), pause_s=dice.choice((0.4, 1.0, 2.0)))
@@ -86,11 +92,12 @@ class _Run:
         self._checkers = Checkers(self._world, self._nemesis)
         self._broken: list[str] = []
         # What is destroyed, is destroyed on one server; it may stay away for good.
-        self._dead = self._nemesis.victim.name if dice.happens(0.3) else None
+        self._dead = self._nemesis.victim.name if dice.happens(0.3) and not goes_back else None
         # With one server dead and another removed there would be nothing left to tolerate a fault with.
         leaves = self._has_operators and self._dead is None and operators_dice.happens(REMOVAL_SHARE)
         leaving = operators_dice.choice(self._world.servers).name if leaves else None
         self._operators = Operators(self._world, self._workload, operators_dice, leaving=leaving)
+        self._restoration = Restoration(self._world, self._checkers, self._workload, copy_dice) if goes_back else None
 
     def result(self) -> Outcome:
         """Run, and examine."""
@@ -111,6 +118,7 @@ class _Run:
             *self._checkers.violations,
             *self._workload.violations,
             *self._operators.violations,
+            *(self._restoration.violations if self._restoration else ()),
             *world.network.defects,
             *self._broken,
         ]
@@ -139,9 +147,17 @@ class _Run:
         for node in world.callers:
             node.start()
         self._nemesis.start(SAFETY_DURATION_S)
+        if self._restoration is not None:
+            self._restoration.plan(SAFETY_DURATION_S)
         await asyncio.sleep(SAFETY_DURATION_S)
+        if self._restoration is not None:
+            self._workload.stopping = True
+            self._nemesis.start(RESTLESS_S)
+            async with self._observer() as (process, client):
+                await self._restoration.put_back(process, client)
         await self._recover()
-        self._checkers.check_histories(self._history)
+        if self._restoration is None:
+            self._checkers.check_histories(self._history)
         self._checkers.check_secrecy()
         await self._end()
 
@@ -171,7 +187,11 @@ class _Run:
                 node.start()
         self._workload.stopping = True
         async with self._observer() as (process, client):
+            if self._restoration is not None:
+                await self._restoration.settle(process, client, world.admin(process))
             await self._until_tidy(process, client)
+            if self._restoration is not None:
+                await self._restoration.read_all(client)
             if self._dead is None:
                 await self._tolerate(process, client)
             await self._operators.check_restored(client)
@@ -205,11 +225,12 @@ class _Run:
             # As an operator does who knows that much was deleted.
             await admin.approve_collection()
         absent = self._checkers.removed() | ({self._dead} if self._dead else set())
-        untidy = self._checkers.untidy(status, absent)
+        untidy = self._checkers.untidy(status, absent, keeps_unknown=self._restoration is not None)
         if untidy:
             return untidy
         findings, _ = await check(admin, repair=False)
-        return [f"fsck found {each}" for each in findings if each.server not in absent]
+        stays = STAYS if self._restoration is not None else frozenset()
+        return [f"fsck found {each}" for each in findings if each.server not in absent and each.kind not in stays]
 
     async def _tolerate(self, process: Process, client: AsyncClient) -> None:
         """Invariant 14: with one server dead, hung, slow or cut off, writes and reads go on within seconds."""

@@ -41,6 +41,32 @@ class Machine:
             self.loop.close()
 
 
+def order_of_tasks(seed: int | None) -> list[object]:
+    """Return in which order four tasks go on that are ready at the same moment as a callback between them."""
+    machine = Machine()
+    machine.loop.disorder = None if seed is None else Dice(seed)
+
+    async def note(number: int) -> None:
+        machine.results.append(number)
+
+    async def main() -> None:
+        tasks = [machine.loop.create_task(note(number)) for number in (1, 2)]
+        machine.loop.call_soon(machine.results.append, "callback")
+        tasks += [machine.loop.create_task(note(number)) for number in (3, 4)]
+        await asyncio.wait(tasks)
+
+    machine.run(main())
+    return machine.results
+
+
+def test_tasks_that_are_ready_go_on_in_an_order_that_the_dice_choose() -> None:
+    assert order_of_tasks(None) == [1, 2, "callback", 3, 4]
+    orders = [order_of_tasks(seed) for seed in range(10)]
+    assert len(set(map(tuple, orders))) > 5
+    assert all(order[2] == "callback" for order in orders)
+    assert orders == [order_of_tasks(seed) for seed in range(10)]
+
+
 async def store(process: Process, machine: Machine, *, sync: bool, name: bool) -> None:
     disk = machine.disk.open(process)
     await disk.make_directory("d")

@@ -23,6 +23,8 @@ from simulation.servers import MASTER, Pace, Program, ServerPlace, chunkserver_p
 from simulation.trace import Trace
 
 CHUNK_SIZE_BYTES = 16 * KIB
+#: In this share of the runs, tasks that are ready go on in any order.
+DISORDER_SHARE = 0.3
 #: How long clients go on when the master is away.
 PATIENCE_S = 20.0
 
@@ -45,11 +47,16 @@ class World:
         client_count: int,
         client_program: Program,
         operator_program: Program | None = None,
+        retention_s: int | None = None,
     ) -> None:
         logging.disable(logging.CRITICAL)
         self.seed = seed
         self.dice = Dice(seed)
         self.loop = SimulatedLoop()
+        # Dice of their own: other seeds are as they would be without.
+        disorder = Dice(f"{seed} disorder")
+        if disorder.happens(DISORDER_SHARE):
+            self.loop.disorder = disorder
         self.trace = Trace()
         self.network = Network(self.loop, self.dice.fork("network"), self.trace)
         self.metadata = MetadataDisk(directory, self.dice.fork("metadata"))
@@ -61,10 +68,12 @@ class World:
             out_after_s=self.dice.choice((8.0, 20.0)),
             copy_bytes_per_s=self.dice.choice((0, 0, 100_000)),
         )
-        self.policy = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server", self.pace.retention_s)
+        if retention_s is not None:
+            self.pace = replace(self.pace, retention_s=retention_s)
         if operator_program is not None:
             # Long enough that people come before the collection does.
             self.pace = replace(self.pace, retention_s=2 * self.pace.retention_s, audit_period_s=30.0)
+        self.policy = Policy("default", 3, 2, CHUNK_SIZE_BYTES, "server", self.pace.retention_s)
         program = master_program(self.network, self.metadata, self.policy, self.pace)
         self.master = self._add(MASTER, "master.test:7070", program, self.metadata.stop)
         self.servers = [self._add_server(number) for number in range(1, server_count + 1)]
