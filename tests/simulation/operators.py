@@ -135,7 +135,7 @@ class Operators:
         """Announce that a server will be away; often it is, for longer than it could be otherwise."""
         name, duration_s = self._server(), self._dice.choice((1.0, 10.0, 40.0))
         await admin.set_node_duty(name, Duty.MAINTENANCE, duration_s=duration_s, dry_run=self._dice.happens(0.1))
-        if self._dice.happens(0.5):
+        if self._dice.happens(0.5) and not self._workload.stopping:
             node = self._world.network.nodes[name]
             node.stop(power=False)
 
