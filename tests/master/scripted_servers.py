@@ -1,11 +1,14 @@
 """Chunkservers as sets of chunk ids: they report what they hold and do what they are told, one heartbeat at a time."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from master_harness import MasterHarness, boot_id, identity, server_id, written
+from master_harness import POLICY, MasterHarness, boot_id, identity, server_id, written
 
-from dstore.core.files import ChunkPlacement
+from dstore.core.files import ChunkPlacement, Policy
 from dstore.core.groups import Capacity
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
 from dstore.core.upkeep import GroupSummary, Heartbeat, Orders, Outcomes, Standing
@@ -166,3 +169,17 @@ class ScriptedCluster:
     def holding(self, chunks: list[ChunkId]) -> list[int]:
         """Return the servers that hold any of the chunks."""
         return [number for number, server in sorted(self.servers.items()) if server.chunks & set(chunks)]
+
+
+@asynccontextmanager
+async def scripted_cluster(directory: Path, policy: Policy = POLICY) -> AsyncIterator[ScriptedCluster]:
+    """Open four servers, and a master that has just taken the lead; check its counters at the end."""
+    harness = MasterHarness(directory, policy)
+    scripted = ScriptedCluster(harness)
+    await scripted.open()
+    await scripted.join(1, 2, 3, 4)
+    await scripted.take_lead()
+    await scripted.rounds(2)
+    yield scripted
+    await harness.check_counters()
+    await harness.store.close()

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from master_harness import POLICY, MasterHarness, identity, server_id
-from scripted_servers import ScriptedCluster
+from master_harness import POLICY, identity, server_id
+from scripted_servers import ScriptedCluster, scripted_cluster
 
 from dstore.core.checking import CollectionState
 from dstore.core.errors import Conflict
@@ -19,15 +19,8 @@ GRACE_S = 60
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[ScriptedCluster]:
     """Four servers, retention of 100 s, a master that has just taken the lead."""
-    harness = MasterHarness(tmp_path, replace(POLICY, retention_s=RETENTION_S))
-    scripted = ScriptedCluster(harness)
-    await scripted.open()
-    await scripted.join(1, 2, 3, 4)
-    await scripted.take_lead()
-    await scripted.rounds(2)
-    yield scripted
-    await harness.check_counters()
-    await harness.store.close()
+    async with scripted_cluster(tmp_path, replace(POLICY, retention_s=RETENTION_S)) as scripted:
+        yield scripted
 
 
 async def delete(cluster: ScriptedCluster, path: str) -> None:

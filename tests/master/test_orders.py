@@ -179,11 +179,17 @@ async def test_orders_carry_the_standing(cluster: MasterHarness) -> None:
     assert orders.standing.transaction == transaction
 
 
-async def test_missing_chunks_are_ordered_up_to_a_bound_and_those_that_can_be_had_come_first(
-    model: ModelCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two missing chunks in an order, four rows in a window."""
     monkeypatch.setattr("dstore.master.missing_orders.MISSING_PER_ORDER_MAX", 2)
     monkeypatch.setattr("dstore.master.missing_orders._WINDOW", 4)
+
+
+@pytest.mark.usefixtures("small_orders")
+async def test_missing_chunks_are_ordered_up_to_a_bound_and_those_that_can_be_had_come_first(
+    model: ModelCluster,
+) -> None:
     server = model.server(1)
     chunks = sorted(server.chunks)
     assert len(chunks) >= 7
@@ -210,11 +216,10 @@ async def test_missing_chunks_are_ordered_up_to_a_bound_and_those_that_can_be_ha
     assert 0 < len(missing) <= 2
 
 
+@pytest.mark.usefixtures("small_orders")
 async def test_a_chunk_that_nobody_is_known_to_hold_is_looked_for_by_all_its_members(
-    model: ModelCluster, monkeypatch: pytest.MonkeyPatch
+    model: ModelCluster,
 ) -> None:
-    monkeypatch.setattr("dstore.master.missing_orders.MISSING_PER_ORDER_MAX", 2)
-    monkeypatch.setattr("dstore.master.missing_orders._WINDOW", 4)
     # Every copy is there, and none is proven.
     for server in model.servers.values():
         server.outcomes = Outcomes(corrupt=tuple(sorted(server.chunks)))
@@ -226,11 +231,10 @@ async def test_a_chunk_that_nobody_is_known_to_hold_is_looked_for_by_all_its_mem
     await model.check_claims()
 
 
+@pytest.mark.usefixtures("small_orders")
 async def test_what_nobody_has_is_asked_for_in_turn_and_keeps_nothing_else_from_coming(
-    model: ModelCluster, monkeypatch: pytest.MonkeyPatch
+    model: ModelCluster,
 ) -> None:
-    monkeypatch.setattr("dstore.master.missing_orders.MISSING_PER_ORDER_MAX", 2)
-    monkeypatch.setattr("dstore.master.missing_orders._WINDOW", 4)
     server = model.server(1)
     lost = sorted(server.chunks)
     for other in model.servers.values():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import apsw
 import pytest
-from master_harness import POLICY, MasterHarness, boot_id, server_id
-from scripted_servers import ScriptedCluster
+from master_harness import POLICY, boot_id, server_id
+from scripted_servers import ScriptedCluster, scripted_cluster
 
 from dstore.core.checking import CollectionState
 from dstore.core.groups import Capacity
@@ -58,15 +58,8 @@ def test_what_shows_that_metadata_is_old(heartbeat: Heartbeat, expected: str) ->
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[ScriptedCluster]:
     """Four servers, no retention, and a copy of the metadata from before the last writes."""
-    harness = MasterHarness(tmp_path, replace(POLICY, retention_s=0))
-    scripted = ScriptedCluster(harness)
-    await scripted.open()
-    await scripted.join(1, 2, 3, 4)
-    await scripted.take_lead()
-    await scripted.rounds(2)
-    yield scripted
-    await harness.check_counters()
-    await harness.store.close()
+    async with scripted_cluster(tmp_path, replace(POLICY, retention_s=0)) as scripted:
+        yield scripted
 
 
 async def back_up(cluster: ScriptedCluster, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from master_harness import MasterHarness, server_id
-from scripted_servers import ScriptedCluster
+from master_harness import server_id
+from scripted_servers import ScriptedCluster, scripted_cluster
 
 from dstore.core.groups import MemberState
 from dstore.core.ids import ChunkId, GroupId
@@ -18,15 +18,8 @@ from dstore.master.store.base import Transaction
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[ScriptedCluster]:
     """Four servers, and a master that has just taken the lead."""
-    harness = MasterHarness(tmp_path)
-    scripted = ScriptedCluster(harness)
-    await scripted.open()
-    await scripted.join(1, 2, 3, 4)
-    await scripted.take_lead()
-    await scripted.rounds(2)
-    yield scripted
-    await harness.check_counters()
-    await harness.store.close()
+    async with scripted_cluster(tmp_path) as scripted:
+        yield scripted
 
 
 async def test_a_stray_copy_is_dropped_when_the_members_lack_nothing(cluster: ScriptedCluster) -> None:
