@@ -8,6 +8,7 @@ from dstore.chunkserver.obeying import Obedience
 from dstore.chunkserver.outcomes import OutcomeBox
 from dstore.chunkserver.probe import DiskWatch
 from dstore.chunkserver.standing import StandingRecord
+from dstore.core.environment import Clock
 from dstore.core.groups import Capacity
 from dstore.core.ids import BootId
 from dstore.core.upkeep import CopyReport, Heartbeat, ScrubReport
@@ -29,6 +30,7 @@ class Reporter:
         standing: StandingRecord,
         obedience: Obedience,
         outcomes: OutcomeBox,
+        clock: Clock,
         *,
         streams: Callable[[], tuple[int, int]],
         scrub: Callable[[], ScrubReport],
@@ -39,6 +41,7 @@ class Reporter:
         self._standing = standing
         self._obedience = obedience
         self._outcomes = outcomes
+        self._clock = clock
         self._streams = streams
         self._scrub = scrub
         self._copying = copying
@@ -69,6 +72,7 @@ class Reporter:
             outcomes=self._outcomes.report(),
             scrub=self._scrub(),
             copying=self._copying(),
+            sent_ns=self._clock.wall_ns(),
         )
 
     def forget(self, answered: Heartbeat) -> None:

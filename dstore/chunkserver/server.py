@@ -87,6 +87,7 @@ class Chunkserver:
             standing,
             self._obedience,
             self._outcomes,
+            clock,
             streams=lambda: (self.chunks.write_streams, self.chunks.read_streams),
             scrub=self.scrub.report,
             copying=self.backfill.report,

@@ -128,6 +128,8 @@ SERVER_OUT_AFTER_DEFAULT_S = 600.0
 PROBE_SLOW_S = 2.0
 #: A disk that had no write for this long is probed.
 PROBE_INTERVAL_S = 2.0
+#: A wall clock that is further than this from the others is told to people: longer than a report is on its way.
+CLOCK_OFFSET_TOLD_S = 10.0
 #: A leader whose beat stands still for this long is gone.
 LEADER_LEASE_S = 10.0
 #: Often enough that several lost beats are needed to lose the lead.

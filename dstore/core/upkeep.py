@@ -136,6 +136,7 @@ class Heartbeat:
         assignments_digest: of the assignments that it goes by; empty when it has none.
         suspicion: why its disk takes no writes; empty when it is good.
         queue_depth: calls to the disk that wait for a thread.
+        sent_ns: when it was made, by the server's wall clock; 0 when it does not say.
     """
 
     server_id: ServerId
@@ -158,6 +159,7 @@ class Heartbeat:
     outcomes: Outcomes = Outcomes()
     scrub: ScrubReport = ScrubReport(0, 0.0, 0, None)
     copying: CopyReport = CopyReport(0, 0, 0, 0, "")
+    sent_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

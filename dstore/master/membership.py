@@ -34,6 +34,7 @@ class ServerState:
         age_s: since the last beat; None when there was none since the start.
         heartbeat: the last one of the present run of its process.
         counted_after_s: what the heartbeat reports was counted after this moment; None when that is not known.
+        clock_offset_s: how far its wall clock was ahead of the master's when its last beat came; for people.
         useless_s: for how long it could not be counted on: since its last beat, or since its disk takes no writes.
     """
 
@@ -42,6 +43,7 @@ class ServerState:
     age_s: float | None
     heartbeat: Heartbeat | None
     counted_after_s: float | None = None
+    clock_offset_s: float = 0.0
     useless_s: float = 0.0
 
     @property
@@ -89,6 +91,7 @@ class _Live:
     seen_s: float | None = None
     heartbeat: Heartbeat | None = None
     counted_after_s: float | None = None
+    clock_offset_s: float = 0.0
     suspicious_since_s: float | None = None
 
 
@@ -180,8 +183,8 @@ class Membership:
         """Forget a server whose row was deleted."""
         self._servers.pop(server_id, None)
 
-    def heard(self, heartbeat: Heartbeat, now_s: float) -> None:
-        """Take note of a heartbeat.
+    def heard(self, heartbeat: Heartbeat, now_s: float, wall_ns: int) -> None:
+        """Take note of a heartbeat; ``wall_ns`` is now by the master's wall clock.
 
         Raises:
             NotFound: reason ``SERVER_UNKNOWN``.
@@ -195,7 +198,7 @@ class Membership:
                 metadata={"server_id": heartbeat.server_id[:64]},
             )
         record = live.record
-        if record.boot_id != heartbeat.boot_id or heartbeat.incarnation not in (0, record.incarnation):
+        if record.boot_id != heartbeat.boot_id or heartbeat.incarnation != record.incarnation:
             raise NotReady(
                 f"Another process registered the disk of {record.name} after this one; stop this process.",
                 reason="SERVER_REPLACED",
@@ -205,6 +208,7 @@ class Membership:
         live.counted_after_s = live.seen_s
         live.seen_s = now_s
         live.heartbeat = heartbeat
+        live.clock_offset_s = (heartbeat.sent_ns - wall_ns) / 1e9 if heartbeat.sent_ns else 0.0
         if not heartbeat.suspicion:
             live.suspicious_since_s = None
         elif live.suspicious_since_s is None:
@@ -230,7 +234,9 @@ class Membership:
             phase = ServerPhase.SUSPECT
         if live.record.is_out:
             phase = ServerPhase.OUT
-        return ServerState(live.record, phase, age_s, live.heartbeat, live.counted_after_s, useless_s)
+        return ServerState(
+            live.record, phase, age_s, live.heartbeat, live.counted_after_s, live.clock_offset_s, useless_s
+        )
 
 
 def goes_out(state: ServerState, out_after_s: float) -> bool:

@@ -15,7 +15,7 @@ from dstore.core.operations import (
 )
 from dstore.master import repairing, server_rows, switches
 from dstore.master.balance import plan_balance
-from dstore.master.drain import DrainPlan, check_removable, plan_drain
+from dstore.master.drain import check_removable, plan_drain
 from dstore.master.membership import ServerState
 from dstore.master.observing import observe
 from dstore.master.server_rows import ServerRecord
@@ -39,17 +39,14 @@ class Operations:
     async def set_node_duty(self, name: str, duty: Duty, *, duration_s: float, dry_run: bool) -> DutyChange:
         """Tell a server its duty; refused when the others cannot take over, or could not be read from meanwhile."""
         state = self._find(name)
-        plan = DrainPlan((), 0, None)
-        if duty is Duty.DRAINING:
-            plan = await self._plan_drain(state)
+        moves, copied_bytes = await self._plan_drain(state) if duty is Duty.DRAINING else ((), 0)
         until_s = 0
         if duty is Duty.MAINTENANCE:
             until_s = await self._maintenance_until(duration_s)
             await self._check_stoppable(state)
         if not dry_run:
             await self._store_duty(state.record, duty, until_s)
-        moves = self._moves(plan.changes, await self._groups())
-        return DutyChange(name, duty, not dry_run, moves[:MOVES_LISTED_MAX], len(moves), plan.bytes)
+        return DutyChange(name, duty, not dry_run, moves[:MOVES_LISTED_MAX], len(moves), copied_bytes)
 
     async def remove_node(self, name: str) -> None:
         """Forget a server that keeps nothing any more."""
@@ -121,13 +118,14 @@ class Operations:
     async def _switch(self, wanted: Switches) -> None:
         self._shared.switches = await self._shared.store.write(lambda tx: switches.store(tx, wanted))
 
-    async def _plan_drain(self, state: ServerState) -> DrainPlan:
+    async def _plan_drain(self, state: ServerState) -> tuple[tuple[MemberMove, ...], int]:
+        """Return what a drain moves, and how many bytes of it are copied."""
         groups = await self._groups()
         servers = [each.planned for each in self._states().values()]
         plan = plan_drain(state.record.server_id, servers, groups, self._shared.cluster.policy)
         if plan.refusal is not None:
             raise _refused(plan.refusal, "DRAIN_REFUSED", state.record.name)
-        return plan
+        return self._moves(plan.changes, groups), plan.bytes
 
     async def _check_stoppable(self, state: ServerState) -> None:
         name = state.record.name

@@ -54,7 +54,7 @@ class ClusterService:
     async def heartbeat(self, heartbeat: Heartbeat) -> Orders:
         """Take note of what a chunkserver reports, and tell it what is wanted."""
         shared = self._shared
-        shared.membership.heard(heartbeat, shared.clock.monotonic_s())
+        shared.membership.heard(heartbeat, shared.clock.monotonic_s(), shared.clock.wall_ns())
         shared.orders.heard(heartbeat, shared.allocator.groups)
         await self._end_absence(heartbeat)
         await self._take_outcomes(heartbeat)

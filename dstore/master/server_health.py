@@ -1,9 +1,10 @@
 """What is wrong with single chunkservers, each with the command that helps."""
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from dstore.core.groups import Duty, ServerPhase
-from dstore.core.limits import FILL_PLACEMENT_MAX, FILL_WRITE_MAX, PROBE_SLOW_S
+from dstore.core.limits import CLOCK_OFFSET_TOLD_S, FILL_PLACEMENT_MAX, FILL_WRITE_MAX, PROBE_SLOW_S
 from dstore.core.status import Health, HealthCheck
 from dstore.master.membership import ServerState
 
@@ -29,6 +30,7 @@ def about_servers(servers: Sequence[ServerState], running_s: int) -> list[Health
         + [_about_maintenance(state, running_s) for state in on_duty[:NAMED_MAX]]
         + _named([state for state in servers if state.phase is not ServerPhase.DOWN], _about_space)
         + _named(servers, _about_corrupt_chunks)
+        + _about_clocks([state for state in servers if state.is_heard])
     )
 
 
@@ -101,3 +103,22 @@ def _about_corrupt_chunks(state: ServerState) -> HealthCheck | None:
         f"The disk of {state.record.name} holds {which}; other copies are read, and good ones are put in their place.",
         f"look at the disk of {state.record.name}; dstore node drain {state.record.name} if it happens again",
     )
+
+
+def _about_clocks(servers: Sequence[ServerState]) -> list[HealthCheck]:
+    """Return whose wall clock is not the one that most have, the master's among them."""
+    offsets_s = sorted((0.0, *(state.clock_offset_s for state in servers)))
+    common_s = min(statistics.median_low(offsets_s), statistics.median_high(offsets_s), key=abs)
+    clocks = [
+        ("the master", 0.0, "the times of files"),
+        *((state.record.name, state.clock_offset_s, "the times in its log") for state in servers),
+    ]
+    checks = []
+    for name, offset_s, shown in clocks:
+        ahead_s = offset_s - common_s
+        if abs(ahead_s) > CLOCK_OFFSET_TOLD_S:
+            direction = "ahead" if ahead_s > 0 else "behind"
+            effect = f"nothing is decided by it, but {shown} are wrong."
+            message = f"The clock of {name} is {abs(ahead_s):,.0f} s {direction}; {effect}"
+            checks.append(warn("CLOCK_WRONG", message, f"set the clock of {name} (timedatectl set-ntp true)"))
+    return checks[:NAMED_MAX]

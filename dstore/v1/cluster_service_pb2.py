@@ -24,43 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from dstore.v1 import types_pb2 as dstore_dot_v1_dot_types__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64store/v1/cluster_service.proto\x12\tdstore.v1\x1a\x15\x64store/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\"\xab\x01\n\x0fRegisterRequest\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x14\n\x0chttp_address\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0c\n\x04rack\x18\x08 \x01(\t\x12\x0f\n\x07version\x18\t \x01(\t\"\x95\x01\n\x10RegisterResponse\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12!\n\x06orders\x18\x04 \x01(\x0b\x32\x11.dstore.v1.Orders\"I\n\x08Standing\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x12\n\nhistory_id\x18\x02 \x01(\t\x12\x13\n\x0btransaction\x18\x03 \x01(\x04\"\x89\x05\n\x10HeartbeatRequest\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x12\n\nused_bytes\x18\x04 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x04\x12\x1b\n\x13\x63orrupt_chunk_count\x18\x06 \x01(\x04\x12\x15\n\rwrite_streams\x18\x07 \x01(\r\x12\x14\n\x0cread_streams\x18\x08 \x01(\r\x12\x13\n\x0bincarnation\x18\t \x01(\x04\x12\x13\n\x0btrash_count\x18\n \x01(\x04\x12\x30\n\rprobe_latency\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rprobe_pending\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bqueue_depth\x18\r \x01(\r\x12\x11\n\tsuspicion\x18\x0e \x01(\t\x12%\n\x08standing\x18\x0f \x01(\x0b\x32\x13.dstore.v1.Standing\x12\x18\n\x10settled_sequence\x18\x10 \x01(\x04\x12\x17\n\x0fnewest_sequence\x18\x11 \x01(\x04\x12\x1a\n\x12\x61ssignments_digest\x18\x12 \x01(\x0c\x12\'\n\x06groups\x18\x13 \x03(\x0b\x32\x17.dstore.v1.GroupSummary\x12%\n\x08outcomes\x18\x14 \x01(\x0b\x32\x13.dstore.v1.Outcomes\x12%\n\x05scrub\x18\x15 \x01(\x0b\x32\x16.dstore.v1.ScrubReport\x12&\n\x07\x63opying\x18\x16 \x01(\x0b\x32\x15.dstore.v1.CopyReport\"i\n\x0cGroupSummary\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\x04\x12\x13\n\x0b\x63hunk_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"\xac\x01\n\x08Outcomes\x12!\n\x06\x66illed\x18\x01 \x03(\x0b\x32\x11.dstore.v1.Filled\x12 \n\x04held\x18\x02 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12#\n\x07\x63orrupt\x18\x03 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12%\n\tdiscarded\x18\x04 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12\x0f\n\x07\x64ropped\x18\x05 \x03(\r\";\n\x06\x46illed\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08\x63ompared\x18\x03 \x03(\t\"x\n\x0bScrubReport\x12\x0e\n\x06passes\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x01\x12\x15\n\rchecked_bytes\x18\x03 \x01(\x04\x12\x30\n\rlast_pass_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"z\n\nCopyReport\x12\x16\n\x0epending_groups\x18\x01 \x01(\r\x12\x16\n\x0epending_chunks\x18\x02 \x01(\x04\x12\x15\n\rcopied_chunks\x18\x03 \x01(\x04\x12\x14\n\x0c\x63opied_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\t\"6\n\x11HeartbeatResponse\x12!\n\x06orders\x18\x01 \x01(\x0b\x32\x11.dstore.v1.Orders\"\xce\x02\n\x06Orders\x12%\n\x08standing\x18\x01 \x01(\x0b\x32\x13.dstore.v1.Standing\x12\x18\n\x10settled_sequence\x18\x02 \x01(\x04\x12\x1d\n\x15\x61ssignments_unchanged\x18\x03 \x01(\x08\x12*\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x15.dstore.v1.Assignment\x12\x1a\n\x12\x61ssignments_digest\x18\x05 \x01(\x0c\x12#\n\x07missing\x18\x06 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12$\n\x08\x64iscards\x18\x07 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12$\n\x05\x64rops\x18\x08 \x03(\x0b\x32\x15.dstore.v1.GroupEpoch\x12+\n\x08settings\x18\t \x01(\x0b\x32\x19.dstore.v1.UpkeepSettings\"\x8d\x01\n\nAssignment\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.dstore.v1.MemberState\x12\x0f\n\x07urgency\x18\x04 \x01(\r\x12&\n\x07sources\x18\x05 \x03(\x0b\x32\x15.dstore.v1.CopySource\"@\n\nCopySource\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\x08\"\xa6\x01\n\x0eUpkeepSettings\x12/\n\x0cscrub_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cscrub_paused\x18\x02 \x01(\x08\x12\x1d\n\x15\x63opy_bytes_per_second\x18\x03 \x01(\x04\x12.\n\x0btrash_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration2\x9d\x01\n\x0e\x43lusterService\x12\x43\n\x08Register\x12\x1a.dstore.v1.RegisterRequest\x1a\x1b.dstore.v1.RegisterResponse\x12\x46\n\tHeartbeat\x12\x1b.dstore.v1.HeartbeatRequest\x1a\x1c.dstore.v1.HeartbeatResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64store/v1/cluster_service.proto\x12\tdstore.v1\x1a\x15\x64store/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\x0fRegisterRequest\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x14\n\x0chttp_address\x18\x06 \x01(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0c\n\x04rack\x18\x08 \x01(\t\x12\x0f\n\x07version\x18\t \x01(\t\"\x95\x01\n\x10RegisterResponse\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12!\n\x06orders\x18\x04 \x01(\x0b\x32\x11.dstore.v1.Orders\"I\n\x08Standing\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x12\n\nhistory_id\x18\x02 \x01(\t\x12\x13\n\x0btransaction\x18\x03 \x01(\x04\"\xb8\x05\n\x10HeartbeatRequest\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x02 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x12\n\nused_bytes\x18\x04 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x04\x12\x1b\n\x13\x63orrupt_chunk_count\x18\x06 \x01(\x04\x12\x15\n\rwrite_streams\x18\x07 \x01(\r\x12\x14\n\x0cread_streams\x18\x08 \x01(\r\x12\x13\n\x0bincarnation\x18\t \x01(\x04\x12\x13\n\x0btrash_count\x18\n \x01(\x04\x12\x30\n\rprobe_latency\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rprobe_pending\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bqueue_depth\x18\r \x01(\r\x12\x11\n\tsuspicion\x18\x0e \x01(\t\x12%\n\x08standing\x18\x0f \x01(\x0b\x32\x13.dstore.v1.Standing\x12\x18\n\x10settled_sequence\x18\x10 \x01(\x04\x12\x17\n\x0fnewest_sequence\x18\x11 \x01(\x04\x12\x1a\n\x12\x61ssignments_digest\x18\x12 \x01(\x0c\x12\'\n\x06groups\x18\x13 \x03(\x0b\x32\x17.dstore.v1.GroupSummary\x12%\n\x08outcomes\x18\x14 \x01(\x0b\x32\x13.dstore.v1.Outcomes\x12%\n\x05scrub\x18\x15 \x01(\x0b\x32\x16.dstore.v1.ScrubReport\x12&\n\x07\x63opying\x18\x16 \x01(\x0b\x32\x15.dstore.v1.CopyReport\x12-\n\tsend_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0cGroupSummary\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\x04\x12\x13\n\x0b\x63hunk_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\"\xac\x01\n\x08Outcomes\x12!\n\x06\x66illed\x18\x01 \x03(\x0b\x32\x11.dstore.v1.Filled\x12 \n\x04held\x18\x02 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12#\n\x07\x63orrupt\x18\x03 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12%\n\tdiscarded\x18\x04 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12\x0f\n\x07\x64ropped\x18\x05 \x03(\r\";\n\x06\x46illed\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08\x63ompared\x18\x03 \x03(\t\"x\n\x0bScrubReport\x12\x0e\n\x06passes\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x01\x12\x15\n\rchecked_bytes\x18\x03 \x01(\x04\x12\x30\n\rlast_pass_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"z\n\nCopyReport\x12\x16\n\x0epending_groups\x18\x01 \x01(\r\x12\x16\n\x0epending_chunks\x18\x02 \x01(\x04\x12\x15\n\rcopied_chunks\x18\x03 \x01(\x04\x12\x14\n\x0c\x63opied_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\t\"6\n\x11HeartbeatResponse\x12!\n\x06orders\x18\x01 \x01(\x0b\x32\x11.dstore.v1.Orders\"\xce\x02\n\x06Orders\x12%\n\x08standing\x18\x01 \x01(\x0b\x32\x13.dstore.v1.Standing\x12\x18\n\x10settled_sequence\x18\x02 \x01(\x04\x12\x1d\n\x15\x61ssignments_unchanged\x18\x03 \x01(\x08\x12*\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x15.dstore.v1.Assignment\x12\x1a\n\x12\x61ssignments_digest\x18\x05 \x01(\x0c\x12#\n\x07missing\x18\x06 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12$\n\x08\x64iscards\x18\x07 \x03(\x0b\x32\x12.dstore.v1.ChunkId\x12$\n\x05\x64rops\x18\x08 \x03(\x0b\x32\x15.dstore.v1.GroupEpoch\x12+\n\x08settings\x18\t \x01(\x0b\x32\x19.dstore.v1.UpkeepSettings\"\x8d\x01\n\nAssignment\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.dstore.v1.MemberState\x12\x0f\n\x07urgency\x18\x04 \x01(\r\x12&\n\x07sources\x18\x05 \x03(\x0b\x32\x15.dstore.v1.CopySource\"@\n\nCopySource\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\x08\"\xa6\x01\n\x0eUpkeepSettings\x12/\n\x0cscrub_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cscrub_paused\x18\x02 \x01(\x08\x12\x1d\n\x15\x63opy_bytes_per_second\x18\x03 \x01(\x04\x12.\n\x0btrash_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration2\x9d\x01\n\x0e\x43lusterService\x12\x43\n\x08Register\x12\x1a.dstore.v1.RegisterRequest\x1a\x1b.dstore.v1.RegisterResponse\x12\x46\n\tHeartbeat\x12\x1b.dstore.v1.HeartbeatRequest\x1a\x1c.dstore.v1.HeartbeatResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstore.v1.cluster_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERREQUEST']._serialized_start=102
-  _globals['_REGISTERREQUEST']._serialized_end=273
-  _globals['_REGISTERRESPONSE']._serialized_start=276
-  _globals['_REGISTERRESPONSE']._serialized_end=425
-  _globals['_STANDING']._serialized_start=427
-  _globals['_STANDING']._serialized_end=500
-  _globals['_HEARTBEATREQUEST']._serialized_start=503
-  _globals['_HEARTBEATREQUEST']._serialized_end=1152
-  _globals['_GROUPSUMMARY']._serialized_start=1154
-  _globals['_GROUPSUMMARY']._serialized_end=1259
-  _globals['_OUTCOMES']._serialized_start=1262
-  _globals['_OUTCOMES']._serialized_end=1434
-  _globals['_FILLED']._serialized_start=1436
-  _globals['_FILLED']._serialized_end=1495
-  _globals['_SCRUBREPORT']._serialized_start=1497
-  _globals['_SCRUBREPORT']._serialized_end=1617
-  _globals['_COPYREPORT']._serialized_start=1619
-  _globals['_COPYREPORT']._serialized_end=1741
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1743
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1797
-  _globals['_ORDERS']._serialized_start=1800
-  _globals['_ORDERS']._serialized_end=2134
-  _globals['_ASSIGNMENT']._serialized_start=2137
-  _globals['_ASSIGNMENT']._serialized_end=2278
-  _globals['_COPYSOURCE']._serialized_start=2280
-  _globals['_COPYSOURCE']._serialized_end=2344
-  _globals['_UPKEEPSETTINGS']._serialized_start=2347
-  _globals['_UPKEEPSETTINGS']._serialized_end=2513
-  _globals['_CLUSTERSERVICE']._serialized_start=2516
-  _globals['_CLUSTERSERVICE']._serialized_end=2673
+  _globals['_REGISTERREQUEST']._serialized_start=135
+  _globals['_REGISTERREQUEST']._serialized_end=306
+  _globals['_REGISTERRESPONSE']._serialized_start=309
+  _globals['_REGISTERRESPONSE']._serialized_end=458
+  _globals['_STANDING']._serialized_start=460
+  _globals['_STANDING']._serialized_end=533
+  _globals['_HEARTBEATREQUEST']._serialized_start=536
+  _globals['_HEARTBEATREQUEST']._serialized_end=1232
+  _globals['_GROUPSUMMARY']._serialized_start=1234
+  _globals['_GROUPSUMMARY']._serialized_end=1339
+  _globals['_OUTCOMES']._serialized_start=1342
+  _globals['_OUTCOMES']._serialized_end=1514
+  _globals['_FILLED']._serialized_start=1516
+  _globals['_FILLED']._serialized_end=1575
+  _globals['_SCRUBREPORT']._serialized_start=1577
+  _globals['_SCRUBREPORT']._serialized_end=1697
+  _globals['_COPYREPORT']._serialized_start=1699
+  _globals['_COPYREPORT']._serialized_end=1821
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1823
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1877
+  _globals['_ORDERS']._serialized_start=1880
+  _globals['_ORDERS']._serialized_end=2214
+  _globals['_ASSIGNMENT']._serialized_start=2217
+  _globals['_ASSIGNMENT']._serialized_end=2358
+  _globals['_COPYSOURCE']._serialized_start=2360
+  _globals['_COPYSOURCE']._serialized_end=2424
+  _globals['_UPKEEPSETTINGS']._serialized_start=2427
+  _globals['_UPKEEPSETTINGS']._serialized_end=2593
+  _globals['_CLUSTERSERVICE']._serialized_start=2596
+  _globals['_CLUSTERSERVICE']._serialized_end=2753
 # @@protoc_insertion_point(module_scope)

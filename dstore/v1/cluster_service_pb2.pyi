@@ -1,5 +1,6 @@
 from dstore.v1 import types_pb2 as _types_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -53,7 +54,7 @@ class Standing(_message.Message):
     def __init__(self, leader_epoch: _Optional[int] = ..., history_id: _Optional[str] = ..., transaction: _Optional[int] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying")
+    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying", "send_time")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +77,7 @@ class HeartbeatRequest(_message.Message):
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     SCRUB_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
+    SEND_TIME_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     boot_id: str
     total_bytes: int
@@ -98,7 +100,8 @@ class HeartbeatRequest(_message.Message):
     outcomes: Outcomes
     scrub: ScrubReport
     copying: CopyReport
-    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ...) -> None: ...
+    send_time: _timestamp_pb2.Timestamp
+    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GroupSummary(_message.Message):
     __slots__ = ("group_id", "epoch", "chunk_count", "chunk_bytes", "digest")

@@ -333,9 +333,7 @@ async def _join(master: Master, store: ChunkStore, number: int, address: str) ->
         boot_id=identity.boot_id,
         capacity=await store.capacity(),
         chunk_count=0,
-        corrupt_chunk_count=0,
-        write_streams=0,
-        read_streams=0,
+        incarnation=registration.incarnation,
     )
     await master.cluster.heartbeat(heartbeat)
 

@@ -31,6 +31,7 @@ class ScriptedServer:
     settled_sequence: int = ALL_SETTLED
     standing: Standing | None = None
     boot: int = 0
+    incarnation: int = 0
     discarded: tuple[ChunkId, ...] = ()
     dropped: tuple[GroupId, ...] = ()
     corrupt: tuple[ChunkId, ...] = ()
@@ -50,6 +51,7 @@ class ScriptedServer:
             self.boot_id,
             Capacity(1_000_000, 100_000),
             len(self.chunks),
+            incarnation=self.incarnation,
             standing=self.standing,
             settled_sequence=self.settled_sequence,
             newest_sequence=max((chunk_id.sequence for chunk_id in self.chunks), default=0),
@@ -61,7 +63,8 @@ class ScriptedServer:
         )
 
     async def join(self) -> None:
-        await self.harness.master.cluster.register(identity(self.number, boot_id=self.boot_id))
+        registration = await self.harness.master.cluster.register(identity(self.number, boot_id=self.boot_id))
+        self.incarnation = registration.incarnation
         await self.beat()
 
     async def beat(self, *, obeys: bool = True) -> Orders:

@@ -70,7 +70,9 @@ async def test_registration_answers_with_the_groups(cluster: MasterHarness) -> N
     await cluster.write("/x", chunk_count=1)
     again = await cluster.master.cluster.register(identity(1, cluster_id=first.cluster_id))
     assert len(again.orders.assignments or ()) == 12
-    reply = await cluster.master.cluster.heartbeat(Heartbeat(server_id(1), boot_id(1), Capacity(1000, 1), 0, 0, 0, 0))
+    reply = await cluster.master.cluster.heartbeat(
+        Heartbeat(server_id(1), boot_id(1), Capacity(1000, 1), 0, incarnation=1)
+    )
     assert reply.assignments == again.orders.assignments
     assert {group.epoch for group in reply.assignments or ()} == {1}
 
@@ -127,7 +129,7 @@ async def test_a_restarted_server_is_admitted_at_once_at_its_address(cluster: Ma
     with pytest.raises(errors.NotReady) as caught:
         await cluster.beat(1)
     assert caught.value.reason == "SERVER_REPLACED"
-    await cluster.master.cluster.heartbeat(Heartbeat(server_id(1), boot_id(11), Capacity(10, 1), 0, 0, 0, 0))
+    await cluster.master.cluster.heartbeat(Heartbeat(server_id(1), boot_id(11), Capacity(10, 1), 0, incarnation=2))
 
 
 async def test_a_second_process_elsewhere_has_to_wait_until_the_first_missed_beats(cluster: MasterHarness) -> None:
@@ -207,7 +209,7 @@ async def test_what_an_operator_tells_a_server_that_joins_at_this_moment_is_know
 
 async def test_a_stranger_is_told_to_register(cluster: MasterHarness) -> None:
     with pytest.raises(errors.NotFound) as caught:
-        await cluster.master.cluster.heartbeat(Heartbeat(server_id(9), boot_id(9), Capacity(10, 1), 0, 0, 0, 0))
+        await cluster.master.cluster.heartbeat(Heartbeat(server_id(9), boot_id(9), Capacity(10, 1), 0, incarnation=1))
     assert caught.value.reason == "SERVER_UNKNOWN"
 
 

@@ -188,6 +188,29 @@ async def test_corrupt_chunks_of_any_of_many_servers_are_never_ok(empty: MasterH
     assert codes(await status_of(empty)) == ["CHUNKS_CORRUPT"]
 
 
+@pytest.mark.parametrize(
+    ("ahead_s", "wrong"),
+    [
+        ({1: 9.0, 2: -9.0}, []),
+        ({1: 86_400.0}, ["cs-1 is 86,400 s ahead"]),
+        ({1: -86_400.0, 3: 30.0}, ["cs-1 is 86,400 s behind", "cs-3 is 30 s ahead"]),
+        ({1: 86_401.0, 2: 86_400.0, 3: 86_402.0}, ["the master is 86,400 s behind"]),
+        ({1: 60.0, 2: 60.0, 3: 0.0}, ["cs-1 is 60 s ahead", "cs-2 is 60 s ahead"]),
+    ],
+)
+async def test_wrong_clocks_are_told(cluster: MasterHarness, ahead_s: dict[int, float], wrong: list[str]) -> None:
+    for number in (1, 2, 3):
+        await cluster.beat(number, sent_ns=cluster.clock.wall_ns() + int(ahead_s.get(number, 0.0) * 1e9))
+    status = await status_of(cluster)
+    assert [check.message.partition("; nothing is decided by it")[0] for check in status.checks] == [
+        f"The clock of {each}" for each in wrong
+    ]
+    assert set(codes(status)) <= {"CLOCK_WRONG"}
+    # A server that is not heard has no clock to speak of, and one that was set is right with the next beat.
+    await cluster.beat(sent_ns=cluster.clock.wall_ns())
+    assert codes(await status_of(cluster)) == []
+
+
 async def test_a_server_that_came_back_with_an_emptied_disk_is_never_ok(cluster: MasterHarness) -> None:
     await cluster.write("/x", chunk_count=5)
     await cluster.write("/y", chunk_count=1, without=[server_id(2)])
@@ -232,7 +255,7 @@ async def test_a_disk_that_was_emptied_right_after_a_write_is_noticed_with_its_f
 ) -> None:
     await cluster.write("/x", chunk_count=5)
     await cluster.master.cluster.register(identity(2, boot_id=boot_id(12)))
-    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, 0, 0, 0)
+    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, incarnation=2)
     await cluster.master.cluster.heartbeat(report)
     status = await status_of(cluster)
     assert (codes(status), status.under_replicated_chunks) == (["CHUNKS_UNDER_REPLICATED", "CHUNKS_LACKING"], 5)
@@ -245,7 +268,7 @@ async def test_a_first_report_is_judged_by_the_last_write_however_often_it_is_lo
     cluster.clock.now_s += 0.6
     await cluster.write("/x", chunk_count=5)
     await cluster.master.cluster.register(identity(2, boot_id=boot_id(12)))
-    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, 0, 0, 0)
+    report = Heartbeat(server_id(2), boot_id(12), Capacity(1_000_000, 100_000), 0, incarnation=2)
     for _ in range(4):
         cluster.clock.now_s += 0.3
         await cluster.beat(1, 3)

@@ -183,6 +183,8 @@ class _Run:
             if node.process is None or self._is_suspect(node.process):
                 node.stop(power=False)
         for node in world.nodes:
+            # The status names every clock that is wrong, until somebody sets it.
+            node.clock.wall_offset_ns = 0
             if node.name != self._dead:
                 node.start()
         self._workload.stopping = True

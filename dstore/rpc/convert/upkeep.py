@@ -21,7 +21,7 @@ from dstore.core.upkeep import (
     Standing,
     UpkeepSettings,
 )
-from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto
+from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto, time_from_proto, time_to_proto
 from dstore.rpc.convert.groups import (
     cluster_id_from_text,
     duration_from_proto,
@@ -96,6 +96,7 @@ def heartbeat_to_proto(heartbeat: Heartbeat) -> cluster_v1.HeartbeatRequest:
             copied_bytes=heartbeat.copying.copied_bytes,
             failure=heartbeat.copying.failure,
         ),
+        send_time=time_to_proto(heartbeat.sent_ns) if heartbeat.sent_ns else None,
     )
 
 
@@ -131,6 +132,7 @@ def heartbeat_from_proto(request: cluster_v1.HeartbeatRequest) -> Heartbeat:
             copied_bytes=request.copying.copied_bytes,
             failure=request.copying.failure,
         ),
+        sent_ns=time_from_proto(request.send_time),
     )
 
 
