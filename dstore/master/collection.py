@@ -26,11 +26,11 @@ from dstore.core.limits import (
 from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
 from dstore.master import breaker, collection_stop, deletions, leader, safe_mode
-from dstore.master.audit import UnknownChunks
 from dstore.master.discards import Discards, Finished, Owed
 from dstore.master.membership import ServerState
 from dstore.master.safe_mode import SafeMode
 from dstore.master.shared import Shared
+from dstore.master.sightings import Sightings
 from dstore.master.store.base import Transaction
 from dstore.master.strays import GroupFacts, Holding, Reports, StrayWatch, find_strays
 
@@ -81,7 +81,7 @@ class Collector:
     def __init__(self, shared: Shared, guard: SafeMode) -> None:
         self._shared = shared
         self._guard = guard
-        self.unknown = UnknownChunks()
+        self.sightings = Sightings()
         self._epoch = 0
         self._stepped_s: float | None = None
         self._heard: set[ServerId] = set()
@@ -157,7 +157,7 @@ class Collector:
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """As ``Collection.checks``."""
-        return (*self._guard.checks(), *collection_stop.checks(self._stop), *self.unknown.checks())
+        return (*self._guard.checks(), *collection_stop.checks(self._stop), *self.sightings.checks())
 
     async def _look_up(self) -> collection_stop.Facts:
         facts = await self._shared.store.read(collection_stop.read_facts)
@@ -330,7 +330,7 @@ class Collector:
             replicas=replicas,
             now_s=now_s,
             grace_s=grace_s,
-            may_go=lambda each: self.unknown.may_be_dropped(each.server_id, each.group_id, unseen=unseen),
+            may_go=lambda each: self.sightings.may_be_dropped(each.server_id, each.group_id, unseen=unseen),
         )
 
     async def _write(self, fn: Callable[[Transaction], T], otherwise: T) -> T:

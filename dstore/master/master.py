@@ -100,7 +100,7 @@ async def open_master(
         namespace=NamespaceService(shared),
         cluster=ClusterService(shared),
         admin=CheckingAdminService(shared, collector, peers),
-        audit=Audit(shared, peers, collector.unknown),
+        audit=Audit(shared, peers, collector.sightings),
         shared=shared,
     )
 

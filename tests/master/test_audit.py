@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checked_cluster import CheckedCluster, open_checked
+from checked_cluster import CRC, CheckedCluster, open_checked
+from master_harness import SEALED_SIZE
 
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.status import Health
@@ -68,6 +69,22 @@ async def test_unknown_chunks_are_counted_and_left_alone(cluster: CheckedCluster
     assert cluster.collector.checks() == ()
 
 
+async def test_copies_that_are_not_what_was_committed_are_counted(cluster: CheckedCluster) -> None:
+    chunk_id = await cluster.first_chunk()
+    first, second = cluster.holding([chunk_id])[:2]
+    cluster.peers.altered = {(first, chunk_id): (SEALED_SIZE, CRC ^ 1)}
+    await audit(cluster)
+    (check,) = (await cluster.harness.master.admin.get_status()).checks
+    assert (check.code, check.severity, check.hint) == ("COPIES_DIFFER", Health.WARN, "dstore fsck")
+    assert check.message.startswith("1 copy is not what was committed, on 1 chunkserver;")
+    cluster.peers.altered |= {(second, chunk_id): (SEALED_SIZE - 1, CRC)}
+    await audit(cluster)
+    assert cluster.collector.checks()[0].message.startswith("2 copies are not what was committed, on 2 chunkservers;")
+    cluster.peers.altered = {}
+    await audit(cluster)
+    assert cluster.collector.checks() == ()
+
+
 @pytest.mark.parametrize("after_a_loss", [True, False])
 async def test_a_stray_copy_with_unknown_chunks_stays(cluster: CheckedCluster, after_a_loss: bool) -> None:
     chunk_id = await cluster.first_chunk()
@@ -84,9 +101,9 @@ async def test_a_stray_copy_with_unknown_chunks_stays(cluster: CheckedCluster, a
     await cluster.rounds(100)
     assert cluster.holding([unknown]) == [stray]
     if after_a_loss:
-        assert cluster.collector.unknown.total == 0
+        assert cluster.collector.sightings.unknown.total == 0
         await cluster.harness.master.audit.step()
-        assert cluster.collector.unknown.total == 1, "it is looked at before all others"
+        assert cluster.collector.sightings.unknown.total == 1, "it is looked at before all others"
     await audit(cluster)
     await cluster.rounds(5)
     assert cluster.holding([unknown]) == [stray]
@@ -103,7 +120,7 @@ async def test_what_a_server_held_that_is_gone_is_no_longer_counted(cluster: Che
     cluster.servers[stray].chunks.add(ChunkId(chunk_id.group_id, 7_000))
     await cluster.beat()
     await audit(cluster)
-    assert cluster.collector.unknown.total == 1
+    assert cluster.collector.sightings.unknown.total == 1
     cluster.servers[stray].chunks = {
         each for each in cluster.servers[stray].chunks if each.group_id != chunk_id.group_id
     }

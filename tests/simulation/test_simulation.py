@@ -12,7 +12,7 @@ import pytest
 from simulation.mutations import MUTATIONS
 
 ROOT = Path(__file__).parent.parent.parent
-FRESH_SEEDS = 10
+FRESH_SEEDS = 40
 #: For each mutation, a first seed with which it is caught soon.
 CAUGHT_FROM = {
     **dict.fromkeys(MUTATIONS, 1),
