@@ -234,6 +234,14 @@ COMMIT_ATTEMPTS_MAX = 32
 RENAME_ATTEMPTS_MAX = 16
 #: As for renames.
 RESTORE_ATTEMPTS_MAX = 16
+#: Items of one call about many files: a thousand commits in one.
+BATCH_ITEMS_MAX = 1_000
+#: What the items of one call, or their answers, may take together, so that each stays below a message.
+BATCH_SIZE_BYTES_MAX = 3 * MIB
+#: Files up to this size are kept with their inode, sealed in the manifest: one call to write, one to read, no chunk.
+INLINE_SIZE_BYTES_MAX = 16 * KIB
+#: File ids and versions that one reservation takes.
+RESERVED_FILES_MAX = 10_000
 #: Files of a tree that are restored at once: each is two calls to the master, which gathers them into few commits.
 RESTORES_IN_FLIGHT = 16
 #: A read starts again when the version that it reads is replaced and collected meanwhile.
@@ -242,6 +250,13 @@ READ_ATTEMPTS_MAX = 4
 #: costs little.
 READ_AHEAD_SIZE_BYTES_MIN = 256 * KIB
 READ_AHEAD_SIZE_BYTES_MAX = 16 * MIB
+#: Ranges that one call asks for, and what it returns at most, which is all in memory.
+RANGES_MAX = 10_000
+RANGES_SIZE_BYTES_MAX = 1024 * MIB
+#: Ranges this close to each other are fetched in one: a request costs as much as some hundred KiB.
+RANGE_GAP_SIZE_BYTES_MAX = 128 * KIB
+#: Fetches of one such call that are under way at once; each holds a frame.
+RANGE_FETCHES_IN_FLIGHT = 8
 #: Mutations with unknown outcome that a client remembers, so that they can be resolved.
 UNRESOLVED_MUTATIONS_MAX = 64
 #: Versions that are gathered before a client writes them to its state file.
@@ -301,6 +316,8 @@ assert FRAME_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
 assert CHUNK_SIZE_BYTES_MIN <= CHUNK_SIZE_BYTES_DEFAULT <= CHUNK_SIZE_BYTES_MAX
 assert CHUNK_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0
 assert DESCRIPTOR_SIZE_BYTES_MAX < CHUNK_FILE_HEADER_SIZE_BYTES
+assert BATCH_SIZE_BYTES_MAX + BATCH_ITEMS_MAX * 200 < MESSAGE_SIZE_BYTES_MAX
+assert INLINE_SIZE_BYTES_MAX < SEALED_MANIFEST_SIZE_BYTES_MAX
 assert CHUNK_RECORDS_PER_MESSAGE_MAX * 400 <= MESSAGE_SIZE_BYTES_MAX
 assert LIST_PAGE_SIZE_MAX * (NAME_SIZE_BYTES_MAX + 100) < MESSAGE_SIZE_BYTES_MAX
 assert FIRST_CONTACT_PATIENCE_S <= CLIENT_PATIENCE_S
@@ -308,6 +325,8 @@ assert SERVER_DOWN_AFTER_S < SERVER_AVOID_DURATION_S
 assert HIGH_WATER_BATCH_MAX < HIGH_WATER_REMEMBERED_MAX
 assert PLACEMENTS_AHEAD_MAX <= CHUNK_ALLOCATION_MAX
 assert READ_AHEAD_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0 == READ_AHEAD_SIZE_BYTES_MAX % SEGMENT_SIZE_BYTES
+# So that no segment lies in two fetches.
+assert RANGE_GAP_SIZE_BYTES_MAX >= SEGMENT_SIZE_BYTES
 assert HEARTBEAT_INTERVAL_S + HEARTBEAT_TIMEOUT_S <= SERVER_SUSPECT_AFTER_S
 assert HEARTBEAT_INTERVAL_S < SERVER_SUSPECT_AFTER_S < SERVER_DOWN_AFTER_S < 10
 assert RETENTION_DEFAULT_S <= RETENTION_MAX_S

@@ -16,12 +16,15 @@ from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
     CHUNK_SIZE_BYTES_MAX,
     CHUNK_SIZE_BYTES_MIN,
+    INLINE_SIZE_BYTES_MAX,
     SEALED_MANIFEST_SIZE_BYTES_MAX,
 )
 from dstore.core.paths import split_path
 
 MAGIC = b"DSMF"
+#: Of a manifest of chunks, and of one that holds the whole file.
 FORMAT_VERSION = 1
+FORMAT_VERSION_WITH_CONTENT = 2
 DIGEST_SIZE_BYTES = 32
 #: What sealing adds: magic, version, nonce, tag.
 SEAL_OVERHEAD_BYTES = 33
@@ -29,10 +32,12 @@ MANIFEST_SIZE_BYTES_MAX = SEALED_MANIFEST_SIZE_BYTES_MAX - SEAL_OVERHEAD_BYTES
 ATTRIBUTE_NAME_SIZE_BYTES_MAX = 255
 
 _CHUNKS_DOMAIN = b"dstore/chunks/v1"
+#: The digest of no chunk records.
+NO_CHUNKS_DIGEST = hashlib.sha256(_CHUNKS_DOMAIN).digest()
 _RECORD = struct.Struct(">QIQQI56s")
 _FIXED = struct.Struct(">4sB16sQQQIQ32sQqqB")
 _COUNT = struct.Struct(">H")
-_VALUE_SIZE = struct.Struct(">I")
+_SIZE = struct.Struct(">I")
 
 assert _RECORD.size == 32 + CHUNK_HEADER_SIZE_BYTES
 assert _FIXED.size == 114
@@ -47,11 +52,12 @@ class Manifest:
         version: grows cluster-wide; of two manifests of one path the one with the larger version is newer.
         size_bytes: of the plaintext.
         chunk_size_bytes: plaintext of every chunk but the last.
-        chunk_count: ``size_bytes`` divided by ``chunk_size_bytes``, rounded up.
+        chunk_count: ``size_bytes`` divided by ``chunk_size_bytes``, rounded up; 0 with ``content``.
         chunks_digest: ``digest_chunks`` of all records, in order.
         parent_id, name: where the file appears; a rename seals a new manifest.
         created_ns, modified_ns: nanoseconds since 1970, UTC; negative before.
         attributes: of the user: name and value, sorted by the UTF-8 bytes of the name, each name once.
+        content: the whole file, when it has no chunks; at most ``INLINE_SIZE_BYTES_MAX``.
     """
 
     cluster_id: ClusterId
@@ -66,6 +72,7 @@ class Manifest:
     created_ns: int
     modified_ns: int
     attributes: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    content: bytes = field(default=b"", repr=False)
 
     def encode(self) -> bytes:
         """Return the one valid encoding.
@@ -83,7 +90,7 @@ class Manifest:
         parts = [
             _FIXED.pack(
                 MAGIC,
-                FORMAT_VERSION,
+                FORMAT_VERSION_WITH_CONTENT if self.content else FORMAT_VERSION,
                 uuid_bytes(self.cluster_id),
                 self.file_id,
                 self.version,
@@ -101,7 +108,9 @@ class Manifest:
         ]
         for attribute, value in self.attributes:
             raw = attribute.encode()
-            parts += [bytes([len(raw)]), raw, _VALUE_SIZE.pack(len(value)), value]
+            parts += [bytes([len(raw)]), raw, _SIZE.pack(len(value)), value]
+        if self.content:
+            parts += [_SIZE.pack(len(self.content)), self.content]
         encoded = b"".join(parts)
         if len(encoded) > MANIFEST_SIZE_BYTES_MAX:
             raise LimitExceeded(
@@ -126,13 +135,19 @@ def decode(encoded: bytes) -> Manifest:
     magic, format_version, *fields, name_size_bytes = _FIXED.unpack_from(encoded)
     if magic != MAGIC:
         raise _invalid("it does not start with the magic of a manifest")
-    if format_version != FORMAT_VERSION:
-        raise _invalid(f"it has format version {format_version}, this program reads {FORMAT_VERSION}")
+    if format_version not in (FORMAT_VERSION, FORMAT_VERSION_WITH_CONTENT):
+        raise _invalid(
+            f"it has format version {format_version}, this program reads {FORMAT_VERSION} and "
+            f"{FORMAT_VERSION_WITH_CONTENT}"
+        )
     rest = _Rest(encoded, _FIXED.size)
     name = rest.take_text(name_size_bytes)
     attributes = tuple(_take_attribute(rest) for _ in range(rest.take_number(_COUNT)))
+    content = rest.take(rest.take_number(_SIZE)) if format_version == FORMAT_VERSION_WITH_CONTENT else b""
     if rest.offset != len(encoded):
         raise _invalid("bytes follow its end")
+    if format_version == FORMAT_VERSION_WITH_CONTENT and not content:
+        raise _invalid("its content is empty, which another format version says")
     cluster, file_id, version, size_bytes, chunk_size_bytes = fields[:5]
     chunk_count, digest, parent_id, created_ns, modified_ns = fields[5:]
     manifest = Manifest(
@@ -148,6 +163,7 @@ def decode(encoded: bytes) -> Manifest:
         created_ns=created_ns,
         modified_ns=modified_ns,
         attributes=attributes,
+        content=content,
     )
     problem = _problem(manifest)
     if problem is not None:
@@ -234,7 +250,7 @@ class _Rest:
 
 def _take_attribute(rest: _Rest) -> tuple[str, bytes]:
     name = rest.take_text(rest.take(1)[0])
-    return name, rest.take(rest.take_number(_VALUE_SIZE))
+    return name, rest.take(rest.take_number(_SIZE))
 
 
 def _problem(manifest: Manifest) -> str | None:
@@ -255,10 +271,14 @@ def _problem(manifest: Manifest) -> str | None:
             f"the chunk size {manifest.chunk_size_bytes} is not between {CHUNK_SIZE_BYTES_MIN} and "
             f"{CHUNK_SIZE_BYTES_MAX}"
         )
-    if manifest.chunk_count != -(-manifest.size_bytes // manifest.chunk_size_bytes):
-        return f"{manifest.size_bytes} bytes do not make {manifest.chunk_count} chunks"
     if len(manifest.chunks_digest) != DIGEST_SIZE_BYTES:
         return f"the digest of the chunks has {len(manifest.chunks_digest)} bytes, not {DIGEST_SIZE_BYTES}"
+    if manifest.content:
+        problem = _content_problem(manifest)
+        if problem is not None:
+            return problem
+    elif manifest.chunk_count != -(-manifest.size_bytes // manifest.chunk_size_bytes):
+        return f"{manifest.size_bytes} bytes do not make {manifest.chunk_count} chunks"
     try:
         parse_uuid(manifest.cluster_id, what="cluster id")
         if split_path("/" + manifest.name) != (manifest.name,):
@@ -266,6 +286,16 @@ def _problem(manifest: Manifest) -> str | None:
     except InvalidRequest as error:
         return error.message.rstrip(".")
     return _attributes_problem(manifest.attributes)
+
+
+def _content_problem(manifest: Manifest) -> str | None:
+    if len(manifest.content) > INLINE_SIZE_BYTES_MAX:
+        return f"it holds {len(manifest.content)} bytes of content, the limit is {INLINE_SIZE_BYTES_MAX}"
+    if manifest.size_bytes != len(manifest.content):
+        return f"it holds {len(manifest.content)} bytes of content, and names {manifest.size_bytes}"
+    if manifest.chunk_count or manifest.chunks_digest != NO_CHUNKS_DIGEST:
+        return "it has content and chunks"
+    return None
 
 
 def _attributes_problem(attributes: tuple[tuple[str, bytes], ...]) -> str | None:

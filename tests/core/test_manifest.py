@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstore.core import manifest as manifest_module
 from dstore.core.errors import Corrupt, InvalidRequest, LimitExceeded
 from dstore.core.files import ChunkRecord
 from dstore.core.ids import ChunkId, ClusterId, FileId, GroupId, Version
-from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN
-from dstore.core.manifest import MANIFEST_SIZE_BYTES_MAX, ChunkListDigest, Manifest, decode, digest_chunks
+from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, INLINE_SIZE_BYTES_MAX
+from dstore.core.manifest import (
+    FORMAT_VERSION,
+    FORMAT_VERSION_WITH_CONTENT,
+    MANIFEST_SIZE_BYTES_MAX,
+    NO_CHUNKS_DIGEST,
+    ChunkListDigest,
+    Manifest,
+    decode,
+    digest_chunks,
+)
 
 CLUSTER = ClusterId("6b1f8a52-0c3d-4e9f-8a7b-112233445566")
 
@@ -34,6 +42,16 @@ def make_manifest(**changes: object) -> Manifest:
         attributes=(("a", b""), ("owner", b"ada"), ("ö", b"\x00\xff")),
     )
     return dataclasses.replace(manifest, **changes)  # type: ignore[arg-type]
+
+
+def make_manifest_with(content: bytes, **changes: object) -> Manifest:
+    fields: dict[str, object] = {
+        "content": content,
+        "size_bytes": len(content),
+        "chunk_count": 0,
+        "chunks_digest": NO_CHUNKS_DIGEST,
+    }
+    return make_manifest(**(fields | changes))
 
 
 def make_record(number: int, **changes: object) -> ChunkRecord:
@@ -70,6 +88,56 @@ def test_chunk_count_follows_from_the_size(size_bytes: int, chunk_count: int) ->
         with pytest.raises(InvalidRequest) as caught:
             make_manifest(size_bytes=size_bytes, chunk_count=wrong).encode()
         assert caught.value.reason == "MANIFEST_INVALID"
+
+
+@pytest.mark.parametrize("size_bytes", [1, 2, INLINE_SIZE_BYTES_MAX - 1, INLINE_SIZE_BYTES_MAX])
+def test_content_travels_in_the_manifest(size_bytes: int) -> None:
+    manifest = make_manifest_with(bytes(range(256)) * 64)
+    manifest = make_manifest_with(manifest.content[:size_bytes])
+    encoded = manifest.encode()
+    assert encoded[4] == FORMAT_VERSION_WITH_CONTENT
+    assert encoded.endswith(struct.pack(">I", size_bytes) + manifest.content)
+    assert decode(encoded) == manifest
+
+
+def test_without_content_it_is_a_manifest_of_chunks() -> None:
+    encoded = make_manifest_with(b"").encode()
+    assert encoded[4] == FORMAT_VERSION
+    assert decode(encoded).content == b""
+    # One valid encoding: the other format version needs content.
+    with pytest.raises(Corrupt, match="empty") as caught:
+        decode(encoded[:4] + bytes([FORMAT_VERSION_WITH_CONTENT]) + encoded[5:] + bytes(4))
+    assert caught.value.reason == "MANIFEST_INVALID"
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        make_manifest_with(bytes(INLINE_SIZE_BYTES_MAX + 1)),
+        make_manifest_with(b"abc", size_bytes=2),
+        make_manifest_with(b"abc", size_bytes=4),
+        make_manifest_with(b"abc", chunk_count=1),
+        make_manifest_with(b"abc", chunks_digest=bytes(32)),
+        make_manifest_with(b"abc", chunks_digest=b""),
+        # Content that is missing is no content: neither chunks nor anything else holds the bytes.
+        make_manifest_with(b"", size_bytes=1),
+    ],
+    ids=["too long", "size too small", "size too large", "a chunk too", "digest of chunks", "no digest", "missing"],
+)
+def test_content_that_does_not_fit_is_not_encoded_and_not_decoded(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        manifest.encode()
+    assert caught.value.reason == "MANIFEST_INVALID"
+    if len(manifest.chunks_digest) != 32:
+        return
+    with monkeypatch.context() as patch:
+        patch.setattr("dstore.core.manifest._problem", lambda _: None)
+        encoded = manifest.encode()
+    with pytest.raises(Corrupt) as refused:
+        decode(encoded)
+    assert refused.value.reason == "MANIFEST_INVALID"
 
 
 INVALID_FIELDS = [
@@ -116,8 +184,9 @@ def test_size_limit_is_exact() -> None:
     assert caught.value.reason == "MANIFEST_TOO_LARGE"
 
 
-def test_every_truncation_and_extension_is_refused() -> None:
-    encoded = make_manifest().encode()
+@pytest.mark.parametrize("manifest", [make_manifest(), make_manifest_with(b"content")], ids=["chunks", "content"])
+def test_every_truncation_and_extension_is_refused(manifest: Manifest) -> None:
+    encoded = manifest.encode()
     for wrong in [encoded[:length] for length in range(len(encoded))] + [encoded + b"\0"]:
         with pytest.raises(Corrupt) as caught:
             decode(wrong)
@@ -126,7 +195,7 @@ def test_every_truncation_and_extension_is_refused() -> None:
 
 @given(st.data())
 def test_what_decodes_is_the_one_encoding(data: st.DataObject) -> None:
-    encoded = bytearray(make_manifest().encode())
+    encoded = bytearray(data.draw(st.sampled_from([make_manifest(), make_manifest_with(b"abc")])).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -142,8 +211,9 @@ def test_too_long_input_is_refused_before_it_is_read() -> None:
         decode(bytes(MANIFEST_SIZE_BYTES_MAX + 1))
 
 
-def test_attributes_stay_out_of_repr() -> None:
+def test_attributes_and_content_stay_out_of_repr() -> None:
     assert "ada" not in repr(make_manifest())
+    assert "secret" not in repr(make_manifest_with(b"secret"))
     assert "über.bin" in repr(make_manifest())
 
 
@@ -206,6 +276,6 @@ def test_records_that_do_not_fit_are_refused(changes: dict[str, object]) -> None
 
 def test_other_format_versions_are_named() -> None:
     encoded = bytearray(make_manifest().encode())
-    encoded[4] = 2
-    with pytest.raises(Corrupt, match=f"version 2, this program reads {manifest_module.FORMAT_VERSION}"):
+    encoded[4] = 3
+    with pytest.raises(Corrupt, match="version 3, this program reads 1 and 2"):
         decode(bytes(encoded))

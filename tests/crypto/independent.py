@@ -67,19 +67,28 @@ def manifest(**changes: Any) -> bytes:
         "magic": b"DSMF", "format": 1, "cluster": CLUSTER_BYTES, "file_id": FILE_ID, "version": 1001,
         "size": len(CHUNK_PLAINTEXT), "chunk_size": 16 << 20, "chunk_count": 1, "parent_id": 7,
         "created": 1_700_000_000_000_000_000, "modified": 1_700_000_001_000_000_000, "name": "über.bin".encode(),
-        "attributes": [(b"owner", b"ada")], "attribute_count": None, "tail": b"",
+        "attributes": [(b"owner", b"ada")], "attribute_count": None, "digest": chunks_digest(),
+        "content": None, "tail": b"",
     } | changes  # fmt: skip
     encoded: bytes = field["magic"] + bytes([field["format"]]) + field["cluster"]
     encoded += u64(field["file_id"]) + u64(field["version"]) + u64(field["size"])
-    encoded += struct.pack(">I", field["chunk_size"]) + u64(field["chunk_count"]) + chunks_digest()
+    encoded += struct.pack(">I", field["chunk_size"]) + u64(field["chunk_count"]) + field["digest"]
     encoded += u64(field["parent_id"]) + struct.pack(">qq", field["created"], field["modified"])
     encoded += bytes([len(field["name"])]) + field["name"]
     count = field["attribute_count"]
     encoded += struct.pack(">H", len(field["attributes"]) if count is None else count)
     for name, value in field["attributes"]:
         encoded += bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+    if field["content"] is not None:
+        encoded += struct.pack(">I", len(field["content"])) + field["content"]
     tail: bytes = field["tail"]
     return encoded + tail
+
+
+def small_manifest(content: bytes = CHUNK_PLAINTEXT, **changes: Any) -> bytes:
+    """The worked example of a manifest with the content in it, or a variation."""
+    field = {"format": 2, "size": len(content), "chunk_count": 0, "attributes": [], "content": content}
+    return manifest(**(field | {"digest": hashlib.sha256(b"dstore/chunks/v1").digest()} | changes))
 
 
 def sealed_manifest(encoded: bytes, file_id: int = FILE_ID, prefix: bytes = b"DSSM\x01", dek: bytes = DEK) -> bytes:
@@ -119,7 +128,20 @@ def manifest_vectors() -> list[dict[str, Any]]:
     good = manifest()
     invalid = {
         "another magic inside": manifest(magic=b"DSMG"),
-        "format version 2 inside": manifest(format=2),
+        "format version 2 without content": manifest(format=2),
+        "format version 3 inside": manifest(format=3),
+        "format version 1 with content": small_manifest(format=1),
+        "content empty": small_manifest(b""),
+        "content empty, size 1": small_manifest(b"", size=1),
+        "content shorter than the size": small_manifest(size=16),
+        "content longer than the size": small_manifest(size=14),
+        "content of 16 KiB and a byte": small_manifest(bytes(16_385)),
+        "content and a chunk": small_manifest(chunk_count=1),
+        "content and the digest of a chunk": small_manifest(digest=chunks_digest()),
+        "content cut": small_manifest()[:-1],
+        "size of the content cut": manifest(format=2, size=0, chunk_count=0, tail=bytes(3)),
+        "bytes after the content": small_manifest(tail=b"\0"),
+        "no chunks and no content": manifest(chunk_count=0, digest=hashlib.sha256(b"dstore/chunks/v1").digest()),
         "chunk count too large": manifest(chunk_count=2),
         "chunk count too small": manifest(chunk_count=0),
         "chunk size zero": manifest(chunk_size=0),
@@ -156,6 +178,9 @@ def manifest_vectors() -> list[dict[str, Any]]:
     valid = {
         "the worked example": sealed,
         "empty file without attributes": sealed_manifest(manifest(size=0, chunk_count=0, attributes=[])),
+        "content of 15 bytes": sealed_manifest(small_manifest()),
+        "content of 1 byte": sealed_manifest(small_manifest(b"x")),
+        "content of 16 KiB, and attributes": sealed_manifest(small_manifest(bytes(16_384), attributes=[(b"a", b"b")])),
         "times before 1970": sealed_manifest(manifest(created=-1, modified=-(1 << 63))),
         "longest name": sealed_manifest(manifest(name=b"x" * 255)),
         "several attributes": sealed_manifest(manifest(attributes=[(b"a", b""), (b"b", b"\0"), ("ö".encode(), b"")])),

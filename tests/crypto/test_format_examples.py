@@ -8,7 +8,7 @@ import independent
 
 from dstore.core.files import ChunkRecord
 from dstore.core.ids import ChunkId, ClusterId, FileId, GroupId
-from dstore.core.limits import DESCRIPTOR_SIZE_BYTES_MAX, SEALED_MANIFEST_SIZE_BYTES_MAX
+from dstore.core.limits import DESCRIPTOR_SIZE_BYTES_MAX, INLINE_SIZE_BYTES_MAX, SEALED_MANIFEST_SIZE_BYTES_MAX
 from dstore.core.manifest import MANIFEST_SIZE_BYTES_MAX, decode, digest_chunks
 from dstore.crypto.cobblestone import chunk_context, open_sealed
 from dstore.crypto.keyring import decode_keyring, encode_keyring
@@ -46,6 +46,7 @@ def test_examples_are_those_of_the_independent_implementation() -> None:
         "wrapped-key": independent.wrapped_data(independent.KEK),
         "chunk": independent.chunk(),
         "manifest": independent.manifest(),
+        "small-manifest": independent.small_manifest(),
         "sealed-manifest": independent.sealed_manifest(independent.manifest()),
         "descriptor": independent.descriptor(),
     } == {name: EXAMPLES[name] for name in EXAMPLES if not name.startswith("chunk-file")}
@@ -71,6 +72,13 @@ def test_the_examples_open_from_the_key_file_to_the_plaintext() -> None:
     assert manifest.chunks_digest == digest_chunks([record])
     assert open_sealed(dek, chunk_context(CLUSTER, FILE, 0), chunk) == b"Hello, dstore!\n"
     assert open_descriptor(dek, CLUSTER, EXAMPLES["descriptor"]).path == independent.PATH
+
+
+def test_the_example_of_a_small_file_holds_it() -> None:
+    manifest = decode(EXAMPLES["small-manifest"])
+    assert manifest.content == b"Hello, dstore!\n"
+    assert manifest.encode() == EXAMPLES["small-manifest"]
+    assert f"{INLINE_SIZE_BYTES_MAX:,} bytes" in DOCUMENT
 
 
 def test_limits_in_the_document_are_those_of_the_program() -> None:
