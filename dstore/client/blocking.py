@@ -7,7 +7,7 @@ import io
 import itertools
 import threading
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -15,6 +15,7 @@ from dstore.client.arguments import LocalPath, check_mode
 from dstore.client.blocking_files import READ_BUFFER_SIZE_BYTES, RawReadFile, WriteFile
 from dstore.client.client import AsyncClient
 from dstore.client.loop_thread import LoopThread
+from dstore.client.ranges import Range, check_ranges
 from dstore.client.session import Progress
 from dstore.client.walking import FileList
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
@@ -94,9 +95,20 @@ class Client:
             self._client.put_file(local, path, if_absent=if_absent, if_version=if_version, progress=progress)
         )
 
-    def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Return a file, or a part of it."""
-        return self._run(self._client.get(path, offset, length))
+    @overload
+    def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
+
+    @overload
+    def get(self, path: str, *, ranges: Sequence[Range]) -> list[bytes]: ...
+
+    def get(
+        self, path: str, offset: int = 0, length: int | None = None, *, ranges: Sequence[Range] | None = None
+    ) -> bytes | list[bytes]:
+        """Return a file, or a part of it, or the bytes of each range."""
+        if ranges is None:
+            return self._run(self._client.get(path, offset, length))
+        check_ranges(ranges, offset, length)
+        return self._run(self._client.get(path, ranges=ranges))
 
     def get_file(self, path: str, local: LocalPath, *, progress: Progress | None = None) -> FileInfo:
         """Fetch a file into a local one. ``progress`` is called in the client's own thread."""

@@ -1,11 +1,13 @@
 """Files as objects, for callers that block: what ``io`` and ``shutil`` expect."""
 
 import io
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view, closed_file
 from dstore.client.loop_thread import LoopThread
+from dstore.client.ranges import Range
 from dstore.core.files import FileInfo
 from dstore.core.limits import KIB, MIB
 
@@ -55,6 +57,11 @@ class RawReadFile(io.RawIOBase):
         """Return all that is left."""
         self._check_open()
         return self._loop_thread.run(self._file.read())
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Return the bytes of each range; see ``AsyncReadFile.read_ranges``."""
+        self._check_open()
+        return self._loop_thread.run(self._file.read_ranges(ranges))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Set the position and return it; see ``AsyncReadFile.seek``."""

@@ -1,18 +1,19 @@
 """The asynchronous client: every verb of the store. ``blocking.Client`` has the same ones without ``await``."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakSet
 
 from dstore.client import answers
-from dstore.client.arguments import LocalPath, check_mode, check_range, check_version, precondition_of
+from dstore.client.arguments import LocalPath, check_mode, check_version, precondition_of
 from dstore.client.contact import Contact, Services
-from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view, collect
+from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_files import LocalSource, LocalTarget
 from dstore.client.opening import VerifiedFile, open_verified
+from dstore.client.ranges import Range, reading_of
 from dstore.client.reader import FileReader
 from dstore.client.renaming import rename
 from dstore.client.restoring import restore
@@ -185,25 +186,28 @@ class AsyncClient:
                 if filled < len(buffer):
                     return await writer.finish()
 
-    async def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+    @overload
+    async def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
+
+    @overload
+    async def get(self, path: str, *, ranges: Sequence[Range]) -> list[bytes]: ...
+
+    async def get(
+        self, path: str, offset: int = 0, length: int | None = None, *, ranges: Sequence[Range] | None = None
+    ) -> bytes | list[bytes]:
         """Return a file, or the part of it that starts at ``offset``; what is past the end is left out.
 
+        With ``ranges``, pairs of offset and length in any order, return the bytes of each; neighbours are fetched
+        together. All are of one version of the file.
+
         Raises:
-            InvalidRequest: reason ``RANGE_INVALID``, when offset or length is negative.
+            InvalidRequest: reason ``RANGE_INVALID``, when an offset or a length is negative.
+            LimitExceeded: reason ``TOO_MANY_RANGES`` or ``RANGES_TOO_LARGE``.
             WrongKey: the keyring has no key for the file.
             Corrupt: the file or the master's record of it was damaged or altered.
             Unavailable: no server that holds a part of it answers.
         """
-        path = normalize_path(path)
-        check_range(offset, length)
-
-        async def read(reader: FileReader) -> bytes:
-            left = max(0, reader.size_bytes - offset)
-            return await collect(
-                left if length is None else min(length, left), lambda target: reader.read_into(offset, target)
-            )
-
-        return await self._read(path, read)
+        return await self._read(normalize_path(path), reading_of(offset, length, ranges))
 
     async def get_file(self, path: str, local: LocalPath, *, progress: Progress | None = None) -> FileInfo:
         """Fetch a file into a local one, which appears, or is replaced, only when all of it is there and durable.

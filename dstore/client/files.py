@@ -1,10 +1,11 @@
 """Files as objects, asynchronous: one to read and seek in, one to write from front to back."""
 
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from dstore.client.ranges import Range, check_ranges, read_ranges
 from dstore.client.read_ahead import ReadAhead
 from dstore.client.reader import FileReader
 from dstore.client.writer import FileWriter
@@ -57,6 +58,14 @@ class AsyncReadFile:
         target = target[: max(0, self._reader.size_bytes - self._position)]
         await self._fill(target)
         return len(target)
+
+    async def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        """Return the bytes of each range, as ``AsyncClient.get``; the position neither matters nor changes.
+
+        Any number of tasks may call this at once.
+        """
+        self._check_open()
+        return await read_ranges(self._reader, check_ranges(ranges))
 
     async def _fill(self, target: memoryview) -> None:
         if len(target):

@@ -242,6 +242,27 @@ BATCH_SIZE_BYTES_MAX = 3 * MIB
 INLINE_SIZE_BYTES_MAX = 16 * KIB
 #: File ids and versions that one reservation takes.
 RESERVED_FILES_MAX = 10_000
+#: Threads in which a client reads and decrypts chunks of servers on its own machine. A core decrypts 3 GiB/s; the rest
+#: wait for disks.
+LOCAL_READ_THREADS = 4
+#: What such a thread reads at once: whole segments that stay in a core's cache until they are decrypted.
+LOCAL_READ_SIZE_BYTES = 16 * SEGMENT_SEALED_SIZE_BYTES
+#: Open chunk files that a client has on loan from servers on its machine. The space of a deleted chunk comes back only
+#: when nobody has it open, so one that is not read any more is given back soon, and every one is asked for anew at times.
+LOCAL_FILES_MAX = 64
+LOCAL_FILE_IDLE_S = 5.0
+LOCAL_FILE_AGE_MAX_S = 60.0
+#: How long a server on the same machine gets to open a file, before the chunk is read over the network instead.
+LOCAL_ANSWER_TIMEOUT_S = 1.0
+#: How long a read of such a file may stand still: less than on the network, which still has to follow.
+LOCAL_STALL_TIMEOUT_S = 2.0
+#: A server that has no socket on this machine, or does not answer there, is not looked for again before this time.
+LOCAL_AVOID_DURATION_S = 10.0
+#: Clients of its machine that one chunkserver talks to at once, and how long a silent one keeps its place.
+LOCAL_CONNECTIONS_MAX = 256
+LOCAL_CONNECTION_IDLE_S = 30.0
+#: Proof that a client may read a chunk: a signed token is a few hundred bytes.
+LOCAL_TOKEN_SIZE_BYTES_MAX = 4 * KIB
 #: Files of a tree that are restored at once: each is two calls to the master, which gathers them into few commits.
 RESTORES_IN_FLIGHT = 16
 #: A read starts again when the version that it reads is replaced and collected meanwhile.
@@ -344,4 +365,7 @@ assert DISCARDS_PER_ORDER_MAX <= DISCARDS_OUTSTANDING_MAX
 assert SERVER_DOWN_AFTER_S < SERVER_AWAY_AFTER_S
 assert RESTORE_GROUP_GAP < GROUP_ID_MAX
 assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
+assert LOCAL_READ_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
+assert LOCAL_ANSWER_TIMEOUT_S < LOCAL_STALL_TIMEOUT_S < STREAM_STALL_TIMEOUT_S
+assert LOCAL_FILE_IDLE_S < LOCAL_CONNECTION_IDLE_S
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX

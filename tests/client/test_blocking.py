@@ -62,6 +62,9 @@ def test_every_verb(client: Client, tmp_path: Path) -> None:
     assert client.put("/f", DATA).size_bytes == len(DATA)
     assert client.get("/f") == DATA
     assert client.get("/f", 5, 10) == DATA[5:15]
+    assert client.get("/f", ranges=[(7, 2), (0, 3)]) == [DATA[7:9], DATA[:3]]
+    with client.open("/f") as file:
+        assert file.raw.read_ranges([(7, 2), (0, 3)]) == [DATA[7:9], DATA[:3]]  # type: ignore[attr-defined]
     done: list[int] = []
     client.put_file(local, "/g", progress=done.append)
     assert done[-1] == len(DATA)
