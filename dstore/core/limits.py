@@ -242,13 +242,27 @@ BATCH_SIZE_BYTES_MAX = 3 * MIB
 INLINE_SIZE_BYTES_MAX = 16 * KIB
 #: File ids and versions that one reservation takes.
 RESERVED_FILES_MAX = 10_000
+#: The first reservation of a client is for one file; whoever uses one up takes so many times as much, up to the limit.
+RESERVATION_GROWTH = 4
+#: Directories whose identities a client remembers, so that a small file is written with one call.
+DIRECTORIES_REMEMBERED_MAX = 10_000
+#: Calls of one kind into which a client gathers what its callers ask one by one: one is prepared while the other is
+#: under way.
+BATCH_CALLS_IN_FLIGHT = 2
+#: Callers that wait for such calls: a future and the item each.
+GATHERED_WAITING_MAX = 100_000
+#: Items of one call that a client makes of a longer list: few enough that preparing them does not hold up the others.
+MANY_ITEMS_PER_CALL = 500
+#: Such calls of one list under way at once, and files with chunks of one list.
+MANY_CALLS_IN_FLIGHT = 2
+MANY_FILES_IN_FLIGHT = 4
 #: Threads in which a client reads and decrypts chunks of servers on its own machine. A core decrypts 3 GiB/s; the rest
 #: wait for disks.
 LOCAL_READ_THREADS = 4
 #: What such a thread reads at once: whole segments that stay in a core's cache until they are decrypted.
 LOCAL_READ_SIZE_BYTES = 16 * SEGMENT_SEALED_SIZE_BYTES
 #: Open chunk files that a client has on loan from servers on its machine. The space of a deleted chunk comes back only
-#: when nobody has it open, so one that is not read any more is given back soon, and every one is asked for anew at times.
+#: when nobody has it open, so one that is not read any more is given back soon, and each is asked for anew at times.
 LOCAL_FILES_MAX = 64
 LOCAL_FILE_IDLE_S = 5.0
 LOCAL_FILE_AGE_MAX_S = 60.0
@@ -279,7 +293,7 @@ RANGE_GAP_SIZE_BYTES_MAX = 128 * KIB
 #: Fetches of one such call that are under way at once; each holds a frame.
 RANGE_FETCHES_IN_FLIGHT = 8
 #: Mutations with unknown outcome that a client remembers, so that they can be resolved.
-UNRESOLVED_MUTATIONS_MAX = 64
+UNRESOLVED_MUTATIONS_MAX = 4 * BATCH_ITEMS_MAX
 #: Versions that are gathered before a client writes them to its state file.
 HIGH_WATER_BATCH_MAX = 256
 #: Versions that a client remembers in memory beside its state file: about 10 MiB.
@@ -337,6 +351,8 @@ assert FRAME_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
 assert CHUNK_SIZE_BYTES_MIN <= CHUNK_SIZE_BYTES_DEFAULT <= CHUNK_SIZE_BYTES_MAX
 assert CHUNK_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0
 assert DESCRIPTOR_SIZE_BYTES_MAX < CHUNK_FILE_HEADER_SIZE_BYTES
+assert MANY_ITEMS_PER_CALL <= BATCH_ITEMS_MAX
+assert MANY_CALLS_IN_FLIGHT * MANY_ITEMS_PER_CALL <= UNRESOLVED_MUTATIONS_MAX
 assert BATCH_SIZE_BYTES_MAX + BATCH_ITEMS_MAX * 200 < MESSAGE_SIZE_BYTES_MAX
 assert INLINE_SIZE_BYTES_MAX < SEALED_MANIFEST_SIZE_BYTES_MAX
 assert CHUNK_RECORDS_PER_MESSAGE_MAX * 400 <= MESSAGE_SIZE_BYTES_MAX
