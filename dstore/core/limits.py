@@ -304,6 +304,18 @@ DISK_THREADS = 4
 OPEN_CHUNKS_MAX = 128
 #: Footers that are read at once to learn what a disk holds; more than threads, so that none of them waits.
 FOOTERS_READ_AT_ONCE = 2 * DISK_THREADS
+#: Chunks that a chunkserver has acknowledged as replicated and not synced yet, each an open file, and their bytes.
+#: More are synced before they are acknowledged: so are they while the oldest is older than the age, which is what a
+#: power loss of all replicas may cost.
+UNSYNCED_CHUNKS_MAX = 256
+UNSYNCED_BYTES_MAX = 256 * MIB
+UNSYNCED_AGE_MAX_S = 1.0
+#: They are gathered for this long, so that syncs of directories are shared.
+UNSYNCED_GATHER_S = 0.1
+#: Files that are synced in the background at once; the other threads are for those who wait.
+BACKGROUND_SYNCS_MAX = DISK_THREADS // 2
+#: Once nothing is unsynced any more, the marks that say so stay for a while: the next write would make them again.
+UNSYNCED_MARKS_LINGER_S = 10.0
 #: Chunks that are purged from the trash in one go; discards wait for it.
 PURGE_BATCH_MAX = 256
 #: Names that mean nothing on a disk and are shown one by one; the others are only counted.
