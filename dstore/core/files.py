@@ -230,6 +230,40 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class FileReservation:
+    """Identities and versions that the master gave out ahead: ``first``, ``first + 1``, … ``count`` of each.
+
+    A version is refused once its path has, or had, a larger one; then a fresh reservation is needed.
+    """
+
+    first_file_id: FileId
+    first_version: Version
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """Makes a file visible in one call: its content is sealed in the manifest, and it has no chunks.
+
+    Attributes:
+        parent_id: the directory that the writer sealed; another one at that path by now is a ``Conflict``.
+        file_id, version: from one reservation, both with the same offset.
+        size_bytes: of the plaintext.
+        sealed_manifest: opaque to the master.
+        wrapped_keys: one per recipient; opaque to the master.
+    """
+
+    path: str
+    precondition: Precondition
+    parent_id: FileId
+    file_id: FileId
+    version: Version
+    size_bytes: int
+    sealed_manifest: bytes = field(repr=False)
+    wrapped_keys: tuple[WrappedKey, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkPage:
     """Consecutive chunk records of one version, and the groups that they are in."""
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
 from dstore.core.digests import GroupDigest, HeldPage
+from dstore.core.errors import DstoreError
 from dstore.core.files import (
     ChunkPage,
     ChunkPlacement,
@@ -19,12 +20,14 @@ from dstore.core.files import (
     Commit,
     FileInfo,
     FilePage,
+    FileReservation,
     IntentLease,
     OpenedFile,
     Precondition,
     RemoveResult,
     Rename,
     RenameTicket,
+    SmallFile,
     WriteIntent,
     WrittenChunk,
 )
@@ -83,6 +86,18 @@ class Namespace(Protocol):
 
     async def list_chunks(self, file_id: FileId, version: Version, *, start_index: int, count: int) -> ChunkPage: ...
 
+    async def reserve_files(self, count: int) -> FileReservation: ...
+
+    async def put_files(self, items: tuple[tuple[SmallFile, RequestId], ...]) -> tuple[FileInfo | DstoreError, ...]: ...
+
+    async def open_files(self, paths: tuple[str, ...]) -> tuple[OpenedFile | DstoreError, ...]: ...
+
+    async def stat_files(self, paths: tuple[str, ...]) -> tuple[FileInfo | DstoreError, ...]: ...
+
+    async def remove_files(
+        self, items: tuple[tuple[str, bool, RequestId], ...]
+    ) -> tuple[RemoveResult | DstoreError, ...]: ...
+
 
 class Cluster(Protocol):
     """Chunkservers to master: ``dstore.v1.ClusterService``."""
@@ -140,6 +155,9 @@ class Chunks(Protocol):
     async def write_chunk(self, header: WriteHeader) -> ChunkWriter: ...
 
     def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]: ...
+
+    async def read_range(self, request: ReadRequest) -> Frame:
+        """Return a range that fits in one frame, whatever size of frames the request asks for."""
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat: ...
 

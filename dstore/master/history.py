@@ -9,6 +9,7 @@ an ended entry belongs to the inode row of its file that ended with it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
 from dstore.core.files import FileKind
@@ -26,6 +27,22 @@ class End(Enum):
     RENAMED = "renamed"
 
 
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file that gets its place with a transaction."""
+
+    parent_id: FileId
+    name: str
+    file_id: FileId
+    version: Version
+    size_bytes: int
+    chunk_count: int
+    chunk_size_bytes: int
+    created_ns: int
+    wrapped_keys: str = field(repr=False)
+    sealed_manifest: bytes = field(repr=False)
+
+
 def begin(tx: Transaction) -> int:
     """Return the number of this transaction; every one that changes the namespace, or deletes, takes one, once."""
     return counters.take(tx, "txn")
@@ -40,11 +57,48 @@ def add_entry(tx: Transaction, txn: int, parent_id: FileId, name: str, file_id: 
     )
 
 
+def add_files(tx: Transaction, txn: int, files: Sequence[NewFile], now_ns: int) -> None:
+    """Give files their places, which must be free."""
+    tx.execute_many(
+        "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
+        "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
+        "VALUES (?, ?, ?, 'file', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                file.file_id,
+                txn,
+                LIVE,
+                file.version,
+                file.version,
+                file.size_bytes,
+                file.chunk_count,
+                file.chunk_size_bytes,
+                file.created_ns,
+                now_ns,
+                file.wrapped_keys,
+                file.sealed_manifest,
+            )
+            for file in files
+        ],
+    )
+    tx.execute_many(
+        "INSERT INTO entries (parent_id, name, from_txn, to_txn, file_id, ended_ns, ended_by) "
+        "VALUES (?, ?, ?, ?, ?, 0, '')",
+        [(file.parent_id, file.name.encode(), txn, LIVE, file.file_id) for file in files],
+    )
+    _count_live(tx, len(files), sum(file.size_bytes for file in files))
+
+
 def end_entry(tx: Transaction, txn: int, parent_id: FileId, name: str, end: End, now_ns: int) -> None:
     """End the entry that a directory has under a name."""
-    tx.execute(
+    end_entries(tx, txn, [(parent_id, name)], end, now_ns)
+
+
+def end_entries(tx: Transaction, txn: int, places: Sequence[tuple[FileId, str]], end: End, now_ns: int) -> None:
+    """End the entries that directories have under names."""
+    tx.execute_many(
         "UPDATE entries SET to_txn = ?, ended_ns = ?, ended_by = ? WHERE parent_id = ? AND name = ? AND to_txn = ?",
-        (txn, now_ns, end.value, parent_id, name.encode(), LIVE),
+        [(txn, now_ns, end.value, parent_id, name.encode(), LIVE) for parent_id, name in places],
     )
 
 

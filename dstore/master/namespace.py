@@ -95,9 +95,7 @@ def remove(tx: Transaction, path: str, *, recursive: bool, now_ns: int) -> Remov
     """Remove a file, an empty directory, or a whole tree; all of it ends with one transaction."""
     names = split_path(path)
     if not names:
-        raise InvalidRequest(
-            "The root cannot be removed; remove what is in it.", reason="ROOT_IMMOVABLE", metadata={"path": "/"}
-        )
+        raise root_immovable()
     parent = tree.resolve_parent(tx, names)
     inode = tree.resolve(tx, names)
     if inode.is_directory:
@@ -111,6 +109,13 @@ def remove(tx: Transaction, path: str, *, recursive: bool, now_ns: int) -> Remov
     history.end_inodes(tx, txn, (*files, *directories))
     tree.retire_name(tx, parent.file_id, names[-1], inode.version)
     return RemoveResult(len(files), len(directories))
+
+
+def root_immovable() -> InvalidRequest:
+    """Return the error for removing the root."""
+    return InvalidRequest(
+        "The root cannot be removed; remove what is in it.", reason="ROOT_IMMOVABLE", metadata={"path": "/"}
+    )
 
 
 def directory_not_empty(path: str) -> DirectoryNotEmpty:

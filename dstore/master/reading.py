@@ -1,14 +1,20 @@
 """What a reader of a file needs; each function is one transaction's work, without the groups' live state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dstore.core.errors import InvalidRequest, NotFound
+from dstore.core.errors import DstoreError, InvalidRequest, NotFound
 from dstore.core.files import ChunkRecord, FileInfo, FileKind, WrappedKey
-from dstore.core.ids import ChunkId, FileId, ServerId, Version
+from dstore.core.ids import ROOT_ID, ChunkId, FileId, ServerId, Version
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.paths import join_path, split_path
 from dstore.master import codec, tree
+from dstore.master.batches import Room, batch_full, error_size, path_size
+from dstore.master.directories import Directories
 from dstore.master.store.base import INTEGER_MAX, Transaction
+
+#: A chunk record with its group, at most, as in the bound of one message.
+_RECORD_SIZE_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,66 @@ def open_file(tx: Transaction, path: str, *, start_index: int, count: int) -> Op
         wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
         records=_records(tx, inode.file_id, start_index, count),
     )
+
+
+def stat_each(tx: Transaction, paths: Sequence[str]) -> list[FileInfo | DstoreError]:
+    """Describe paths, as far as the answers fit."""
+    room, directories = Room(), Directories(tx)
+    answers: list[FileInfo | DstoreError] = []
+    for path in paths:
+        try:
+            inode, _, found = _find(tx, directories, path)
+        except DstoreError as error:
+            answers.append(error if room.take(error_size(error)) else batch_full())
+            continue
+        answers.append(inode.describe(found) if room.take(path_size(found)) else batch_full())
+    return answers
+
+
+def open_each(tx: Transaction, paths: Sequence[str]) -> list[OpenedRows | DstoreError]:
+    """Return files with their first chunk records, as far as the answers fit."""
+    room, directories = Room(), Directories(tx)
+    answers: list[OpenedRows | DstoreError] = []
+    for path in paths:
+        try:
+            answers.append(_open(tx, room, directories, path))
+        except DstoreError as error:
+            answers.append(error if room.take(error_size(error)) else batch_full())
+    return answers
+
+
+def _open(tx: Transaction, room: Room, directories: Directories, path: str) -> OpenedRows:
+    if room.is_full:
+        raise batch_full()
+    inode, parent_id, found = _find(tx, directories, path)
+    if inode.is_directory:
+        raise tree.is_a_directory(found)
+    sealed_manifest, wrapped_keys = tx.execute(
+        "SELECT sealed_manifest, wrapped_keys FROM live_inodes WHERE file_id = ?", (inode.file_id,)
+    )[0]
+    count = min(inode.chunk_count, CHUNK_RECORDS_PER_MESSAGE_MAX)
+    size_bytes = path_size(found) + len(sealed_manifest) + len(wrapped_keys) + count * _RECORD_SIZE_BYTES
+    if not room.take(size_bytes):
+        raise batch_full()
+    return OpenedRows(
+        info=inode.describe(found),
+        parent_id=parent_id,
+        chunk_size_bytes=inode.chunk_size_bytes,
+        sealed_manifest=sealed_manifest,
+        wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
+        records=_records(tx, inode.file_id, 0, count) if count else (),
+    )
+
+
+def _find(tx: Transaction, directories: Directories, path: str) -> tuple[tree.Inode, FileId, str]:
+    """Return what a path names, the directory that holds it, and the path in its one form."""
+    place = directories.find(path)
+    if place is None:
+        return tree.resolve(tx, ()), ROOT_ID, "/"
+    inode = tree.find(tx, place.directory.file_id, place.name)
+    if inode is None:
+        raise tree.not_found(place.path)
+    return inode, place.directory.file_id, place.path
 
 
 def list_chunks(

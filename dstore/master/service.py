@@ -14,24 +14,30 @@ from dstore.core.files import (
     Commit,
     FileInfo,
     FilePage,
+    FileReservation,
     IntentLease,
     OpenedFile,
     Precondition,
     RemoveResult,
     Rename,
     RenameTicket,
+    SmallFile,
     WriteIntent,
     WrittenChunk,
 )
 from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.limits import CHUNK_ALLOCATION_MAX, CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
-from dstore.master import namespace, reading, removed, renames, requests, restores, writes
+from dstore.master import namespace, reading, removed, removing, renames, requests, restores, small_files, writes
+from dstore.master.batches import check_item_count
+from dstore.master.reading import OpenedRows
 from dstore.master.requests import Request
 from dstore.master.shared import Shared
 from dstore.master.store.base import Transaction
 
 T = TypeVar("T")
+
+_NO_CHUNKS = ChunkPage((), ())
 
 
 class NamespaceService:
@@ -71,7 +77,7 @@ class NamespaceService:
 
     async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
         """Remove a file, an empty directory or a tree."""
-        request = requests.describe(request_id, "Remove", path, recursive)
+        request = removing.describe(request_id, path, recursive=recursive)
         now_ns = self._now_ns()
         return await self._once(
             request, RemoveResult, lambda tx: namespace.remove(tx, path, recursive=recursive, now_ns=now_ns)
@@ -218,15 +224,7 @@ class NamespaceService:
         rows = await self._store.read(
             lambda tx: reading.open_file(tx, path, start_index=0, count=CHUNK_RECORDS_PER_MESSAGE_MAX)
         )
-        return OpenedFile(
-            info=rows.info,
-            cluster_id=self._cluster_id,
-            parent_id=rows.parent_id,
-            chunk_size_bytes=rows.chunk_size_bytes,
-            sealed_manifest=rows.sealed_manifest,
-            wrapped_keys=rows.wrapped_keys,
-            page=await self._page(rows.records),
-        )
+        return self._opened(rows, await self._page(rows.records))
 
     async def list_chunks(self, file_id: FileId, version: Version, *, start_index: int, count: int) -> ChunkPage:
         """Return further chunk records of one version of a file."""
@@ -236,7 +234,55 @@ class NamespaceService:
             )
         )
 
+    async def reserve_files(self, count: int) -> FileReservation:
+        """Give out identities and versions ahead."""
+        small_files.check_reservation(count)
+        return await self._store.write(lambda tx: small_files.reserve(tx, count))
+
+    async def put_files(self, items: tuple[tuple[SmallFile, RequestId], ...]) -> tuple[FileInfo | DstoreError, ...]:
+        """Make small files visible."""
+        check_item_count(len(items))
+        now_ns = self._now_ns()
+        return tuple(await self._store.write(lambda tx: small_files.put_each(tx, self._policy, items, now_ns=now_ns)))
+
+    async def open_files(self, paths: tuple[str, ...]) -> tuple[OpenedFile | DstoreError, ...]:
+        """Return what is needed to read files."""
+        check_item_count(len(paths))
+        found = await self._store.read(lambda tx: reading.open_each(tx, paths))
+        return tuple(
+            [
+                rows if isinstance(rows, DstoreError) else self._opened(rows, await self._page(rows.records))
+                for rows in found
+            ]
+        )
+
+    async def stat_files(self, paths: tuple[str, ...]) -> tuple[FileInfo | DstoreError, ...]:
+        """Describe paths."""
+        check_item_count(len(paths))
+        return tuple(await self._store.read(lambda tx: reading.stat_each(tx, paths)))
+
+    async def remove_files(
+        self, items: tuple[tuple[str, bool, RequestId], ...]
+    ) -> tuple[RemoveResult | DstoreError, ...]:
+        """Remove files, empty directories or trees."""
+        check_item_count(len(items))
+        now_ns = self._now_ns()
+        return tuple(await self._store.write(lambda tx: removing.remove_each(tx, items, now_ns=now_ns)))
+
+    def _opened(self, rows: OpenedRows, page: ChunkPage) -> OpenedFile:
+        return OpenedFile(
+            info=rows.info,
+            cluster_id=self._cluster_id,
+            parent_id=rows.parent_id,
+            chunk_size_bytes=rows.chunk_size_bytes,
+            sealed_manifest=rows.sealed_manifest,
+            wrapped_keys=rows.wrapped_keys,
+            page=page,
+        )
+
     async def _page(self, records: tuple[ChunkRecord, ...]) -> ChunkPage:
+        if not records:
+            return _NO_CHUNKS
         group_ids = {record.chunk_id.group_id for record in records}
         await self._allocator.know(group_ids)
         return ChunkPage(records, self._allocator.describe(group_ids))

@@ -1,5 +1,6 @@
 """The directory tree as rows: walking a path, and the refusals that walking can end in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dstore.core.errors import AlreadyExists, IsADirectory, NotADirectory, NotFound
@@ -126,13 +127,22 @@ def retire_name(tx: Transaction, parent_id: FileId, name: str, version: Version)
     Writes in progress must take a fresh version first (``minimum_version``); renames that were prepared
     before are held back by the directory's ``floor_version``.
     """
-    tx.execute(
+    retire_names(tx, [(parent_id, name, version)])
+
+
+def retire_names(tx: Transaction, gone: Sequence[tuple[FileId, str, Version]]) -> None:
+    """Note which versions are gone at which names of which directories, as ``retire_name``."""
+    fresh = counters.take(tx, "version")
+    tx.execute_many(
         "UPDATE intents SET minimum_version = ? WHERE parent_id = ? AND name = ?",
-        (counters.take(tx, "version"), parent_id, name.encode()),
+        [(fresh, parent_id, name.encode()) for parent_id, name, _ in gone],
     )
-    tx.execute(
+    floors: dict[FileId, Version] = {}
+    for parent_id, _, version in gone:
+        floors[parent_id] = max(version, floors.get(parent_id, version))
+    tx.execute_many(
         "UPDATE inodes SET floor_version = ? WHERE file_id = ? AND to_txn = ? AND floor_version < ?",
-        (version, parent_id, LIVE, version),
+        [(version, parent_id, LIVE, version) for parent_id, version in floors.items()],
     )
 
 

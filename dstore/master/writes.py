@@ -15,11 +15,11 @@ from dstore.core.files import (
     ChunkPlacement,
     Commit,
     FileInfo,
-    FileKind,
     IntentLease,
     Policy,
     Precondition,
     PreconditionKind,
+    WrappedKey,
     WriteIntent,
     WrittenChunk,
 )
@@ -32,7 +32,7 @@ from dstore.master.history import End
 from dstore.master.leases import intent_expired
 from dstore.master.renames import check_manifest, version_changed
 from dstore.master.store.base import INTEGER_MAX, Transaction
-from dstore.master.store.schema import LIVE, ClusterRecord
+from dstore.master.store.schema import ClusterRecord
 from dstore.master.written import check_complete, record_written
 
 
@@ -78,7 +78,7 @@ def begin(
     if not names:
         raise tree.is_a_directory("/")
     parent = tree.resolve_parent(tx, names)
-    _check_precondition(precondition, tree.find(tx, parent.file_id, names[-1]), join_path(names))
+    check_precondition(precondition, tree.find(tx, parent.file_id, names[-1]), join_path(names))
     intent = Intent(
         intent_id=intent_id,
         file_id=FileId(counters.take(tx, "file_id")),
@@ -146,10 +146,10 @@ def commit(tx: Transaction, policy: Policy, commit: Commit, *, now_ns: int) -> F
         raise tree.not_found(f"the directory that was to hold {intent.name}")
     path = join_path((*split_path(tree.path_of(tx, parent.file_id)), intent.name))
     replaced = tree.find(tx, parent.file_id, intent.name)
-    _check_precondition(intent.precondition, replaced, path)
+    check_precondition(intent.precondition, replaced, path)
     _check_version(intent, commit, replaced, path)
     check_manifest(commit.sealed_manifest, is_directory=False)
-    _check_keys(commit)
+    check_keys(commit.wrapped_keys)
     record_written(tx, policy, intent.intent_id, commit.chunks)
     check_complete(tx, policy, commit)
     txn = history.begin(tx)
@@ -157,7 +157,19 @@ def commit(tx: Transaction, policy: Policy, commit: Commit, *, now_ns: int) -> F
         history.end_entry(tx, txn, intent.parent_id, intent.name, End.REPLACED, now_ns)
         history.end_inodes(tx, txn, [replaced.file_id])
     created_ns = replaced.created_ns if replaced is not None else now_ns
-    _insert_file(tx, txn, policy, intent, commit, created_ns=created_ns, now_ns=now_ns)
+    file = history.NewFile(
+        parent_id=intent.parent_id,
+        name=intent.name,
+        file_id=intent.file_id,
+        version=intent.version,
+        size_bytes=commit.size_bytes,
+        chunk_count=commit.chunk_count,
+        chunk_size_bytes=policy.chunk_size_bytes,
+        created_ns=created_ns,
+        wrapped_keys=codec.encode(commit.wrapped_keys),
+        sealed_manifest=commit.sealed_manifest,
+    )
+    history.add_files(tx, txn, [file], now_ns)
     chunk_rows.take_over(tx, intent.intent_id, intent.file_id)
     chunk_rows.give_up_intents(tx, [intent.intent_id], "unused", now_ns)
     inode = tree.find_by_id(tx, intent.file_id)
@@ -221,7 +233,12 @@ def _hand_out(tx: Transaction, intent_id: IntentId, targets: Targets) -> tuple[C
     return placements
 
 
-def _check_precondition(precondition: Precondition, found: tree.Inode | None, path: str) -> None:
+def check_precondition(precondition: Precondition, found: tree.Inode | None, path: str) -> None:
+    """Refuse to write a file where the path, as it is now, does not allow it.
+
+    Raises:
+        AlreadyExists, IsADirectory, Conflict: as CommitWrite.
+    """
     if found is not None and precondition.kind is PreconditionKind.ABSENT:
         raise tree.file_exists(path, found.kind)
     if found is not None and found.is_directory:
@@ -237,16 +254,24 @@ def _check_version(intent: Intent, commit: Commit, replaced: tree.Inode | None, 
     """Refuse a version that is not larger than all that were visible here since it was given out."""
     newest = max(intent.minimum_version, replaced.version if replaced is not None else 0)
     if commit.version != intent.version or intent.version <= newest:
-        raise Conflict(
-            f"{path} got a newer version while this one was written ({newest}, this is {commit.version}); "
-            "renew the intent with a fresh version, seal the manifest again, and commit again.",
-            reason="VERSION_SUPERSEDED",
-            metadata={"path": path, "version": str(newest)},
-        )
+        raise version_superseded(path, newest, f"got a newer version while this one ({commit.version}) was written")
 
 
-def _check_keys(commit: Commit) -> None:
-    keys = commit.wrapped_keys
+def version_superseded(path: str, newest: int, why: str) -> Conflict:
+    """Return the error for a file whose version cannot become visible at a path."""
+    return Conflict(
+        f"{path} {why}, its newest is {newest}; take a fresh version, seal the manifest again, and commit again.",
+        reason="VERSION_SUPERSEDED",
+        metadata={"path": path, "version": str(newest)},
+    )
+
+
+def check_keys(keys: tuple[WrappedKey, ...]) -> None:
+    """Refuse keys that cannot be those of a file. What is in them is none of the master's business.
+
+    Raises:
+        InvalidRequest: reason ``WRAPPED_KEYS_INVALID``.
+    """
     if not 1 <= len(keys) <= WRAPPED_KEYS_MAX or any(
         len(key.key_id) != 8 or not 1 <= len(key.data) <= WRAPPED_KEY_SIZE_BYTES_MAX or not 0 <= key.kind <= INTEGER_MAX
         for key in keys
@@ -256,31 +281,3 @@ def _check_keys(commit: Commit) -> None:
             f"{WRAPPED_KEY_SIZE_BYTES_MAX} bytes of data.",
             reason="WRAPPED_KEYS_INVALID",
         )
-
-
-def _insert_file(
-    tx: Transaction, txn: int, policy: Policy, intent: Intent, commit: Commit, *, created_ns: int, now_ns: int
-) -> None:
-    tx.execute(
-        "INSERT INTO inodes (file_id, from_txn, to_txn, kind, version, first_version, floor_version, size_bytes, "
-        "chunk_count, chunk_size_bytes, created_ns, modified_ns, wrapped_keys, sealed_manifest) "
-        "VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            intent.file_id,
-            txn,
-            LIVE,
-            FileKind.FILE.value,
-            intent.version,
-            intent.version,
-            commit.size_bytes,
-            commit.chunk_count,
-            policy.chunk_size_bytes,
-            created_ns,
-            now_ns,
-            codec.encode(commit.wrapped_keys),
-            commit.sealed_manifest,
-        ),
-    )
-    history.add_entry(tx, txn, intent.parent_id, intent.name, intent.file_id)
-    counters.add(tx, "files", 1)
-    counters.add(tx, "logical_bytes", commit.size_bytes)

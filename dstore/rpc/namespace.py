@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dstore.core.errors import DstoreError
 from dstore.core.files import (
     ChunkPage,
     ChunkPlacement,
@@ -9,12 +10,14 @@ from dstore.core.files import (
     Commit,
     FileInfo,
     FilePage,
+    FileReservation,
     IntentLease,
     OpenedFile,
     Precondition,
     RemoveResult,
     Rename,
     RenameTicket,
+    SmallFile,
     WriteIntent,
     WrittenChunk,
 )
@@ -22,6 +25,7 @@ from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version, pars
 from dstore.core.interfaces import Namespace
 from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 from dstore.rpc.call import Caller
+from dstore.rpc.convert import batches as convert_batches
 from dstore.rpc.convert import files as convert
 from dstore.rpc.convert import groups as convert_groups
 from dstore.rpc.convert import removed as convert_removed
@@ -128,6 +132,42 @@ class NamespaceClient:
         request = v1.ListChunksRequest(file_id=file_id, version=version, start_index=start_index, count=count)
         return await self._call(
             self._stub.ListChunks, request, lambda answer: convert.page_from_proto(answer.chunks, answer.groups)
+        )
+
+    async def reserve_files(self, count: int) -> FileReservation:
+        request = v1.ReserveFilesRequest(count=count)
+        return await self._call(
+            self._stub.ReserveFiles, request, lambda answer: convert_batches.reservation_from_proto(answer, count)
+        )
+
+    async def put_files(self, items: tuple[tuple[SmallFile, RequestId], ...]) -> tuple[FileInfo | DstoreError, ...]:
+        request = v1.PutFilesRequest(files=[convert_batches.small_file_to_proto(*item) for item in items])
+        return await self._call(
+            self._stub.PutFiles, request, lambda answer: convert_batches.infos_from_proto(answer.results, len(items))
+        )
+
+    async def open_files(self, paths: tuple[str, ...]) -> tuple[OpenedFile | DstoreError, ...]:
+        return await self._call(
+            self._stub.OpenFiles,
+            v1.OpenFilesRequest(paths=paths),
+            lambda answer: convert_batches.opened_from_proto(answer, len(paths)),
+        )
+
+    async def stat_files(self, paths: tuple[str, ...]) -> tuple[FileInfo | DstoreError, ...]:
+        return await self._call(
+            self._stub.StatFiles,
+            v1.StatFilesRequest(paths=paths),
+            lambda answer: convert_batches.infos_from_proto(answer.results, len(paths)),
+        )
+
+    async def remove_files(
+        self, items: tuple[tuple[str, bool, RequestId], ...]
+    ) -> tuple[RemoveResult | DstoreError, ...]:
+        request = v1.RemoveFilesRequest(
+            items=[v1.RemoveRequest(path=path, recursive=deep, request_id=each) for path, deep, each in items]
+        )
+        return await self._call(
+            self._stub.RemoveFiles, request, lambda answer: convert_batches.removed_from_proto(answer, len(items))
         )
 
 
@@ -272,3 +312,25 @@ class NamespaceServicer(namespace_service_pb2_grpc.NamespaceServiceServicer):
             chunks=[convert.record_to_proto(chunk) for chunk in page.chunks],
             groups=[convert_groups.group_to_proto(group) for group in page.groups],
         )
+
+    async def ReserveFiles(self, request: v1.ReserveFilesRequest, context: Any) -> v1.ReserveFilesResponse:
+        reserved = await self._namespace.reserve_files(request.count)
+        return v1.ReserveFilesResponse(
+            first_file_id=reserved.first_file_id, first_version=reserved.first_version, count=reserved.count
+        )
+
+    async def PutFiles(self, request: v1.PutFilesRequest, context: Any) -> v1.PutFilesResponse:
+        items = tuple(convert_batches.small_file_from_proto(each) for each in request.files)
+        answers = await self._namespace.put_files(items)
+        return v1.PutFilesResponse(results=convert_batches.infos_to_proto(answers))
+
+    async def OpenFiles(self, request: v1.OpenFilesRequest, context: Any) -> v1.OpenFilesResponse:
+        return convert_batches.opened_to_proto(await self._namespace.open_files(tuple(request.paths)))
+
+    async def StatFiles(self, request: v1.StatFilesRequest, context: Any) -> v1.StatFilesResponse:
+        answers = await self._namespace.stat_files(tuple(request.paths))
+        return v1.StatFilesResponse(results=convert_batches.infos_to_proto(answers))
+
+    async def RemoveFiles(self, request: v1.RemoveFilesRequest, context: Any) -> v1.RemoveFilesResponse:
+        items = tuple((each.path, each.recursive, RequestId(each.request_id)) for each in request.items)
+        return convert_batches.removed_to_proto(await self._namespace.remove_files(items))

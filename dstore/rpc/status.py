@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from dstore.core import errors
 from dstore.core.errors import DstoreError
+from dstore.v1 import types_pb2 as v1
 
 DOMAIN = "dstore"
 _MESSAGE_LENGTH_MAX = 2_000
@@ -51,6 +52,8 @@ _KINDS_BY_REASON: dict[str, type[DstoreError]] = {
     "DISK_FULL": errors.OutOfSpace,
     "CLUSTER_FULL": errors.OutOfSpace,
 }
+
+_CODES_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 _KINDS: dict[grpc.StatusCode, type[DstoreError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
@@ -93,8 +96,7 @@ def to_error(failure: grpc.aio.AioRpcError, *, address: str) -> DstoreError:
     message = (failure.details() or failure.code().name)[:_MESSAGE_LENGTH_MAX]
     info = _error_info(failure)
     if info is not None:
-        kind = _KINDS_BY_REASON.get(info.reason) or _KINDS.get(failure.code(), errors.Internal)
-        return kind(message, reason=info.reason, metadata=dict(info.metadata))
+        return _kind(failure.code(), info.reason)(message, reason=info.reason, metadata=dict(info.metadata))
     metadata = {"address": address}
     match failure.code():
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
@@ -133,6 +135,34 @@ def to_error(failure: grpc.aio.AioRpcError, *, address: str) -> DstoreError:
                 f"The server at {address} failed: {failure.code().name}: {_first_sentence(message)}",
                 metadata=metadata,
             )
+
+
+def error_to_proto(error: DstoreError) -> v1.ErrorStatus:
+    """Return the error of one item, as it stands in an answer; with the same content as its status would have."""
+    code: tuple[int, str] = code_of(error).value
+    return v1.ErrorStatus(
+        code=code[0], message=error.message[:_MESSAGE_LENGTH_MAX], reason=error.reason, metadata=error.metadata
+    )
+
+
+def error_from_proto(status: v1.ErrorStatus) -> DstoreError:
+    """Return the error that the server had for one item.
+
+    Raises:
+        InvalidRequest: reason ``ERROR_INVALID``: it is none of dstore's.
+    """
+    code = _CODES_BY_NUMBER.get(status.code, grpc.StatusCode.OK)
+    if code is grpc.StatusCode.OK or _REASON.fullmatch(status.reason) is None:
+        raise errors.InvalidRequest(
+            f"The error of an item has the code {status.code} and no reason that dstore knows the form of.",
+            reason="ERROR_INVALID",
+        )
+    message = status.message[:_MESSAGE_LENGTH_MAX]
+    return _kind(code, status.reason)(message, reason=status.reason, metadata=dict(status.metadata))
+
+
+def _kind(code: grpc.StatusCode, reason: str) -> type[DstoreError]:
+    return _KINDS_BY_REASON.get(reason) or _KINDS.get(code, errors.Internal)
 
 
 def _error_info(failure: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:

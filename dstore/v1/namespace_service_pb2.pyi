@@ -382,3 +382,113 @@ class ListChunksResponse(_message.Message):
     chunks: _containers.RepeatedCompositeFieldContainer[_types_pb2.ChunkRecord]
     groups: _containers.RepeatedCompositeFieldContainer[_types_pb2.Group]
     def __init__(self, chunks: _Optional[_Iterable[_Union[_types_pb2.ChunkRecord, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[_types_pb2.Group, _Mapping]]] = ...) -> None: ...
+
+class ReserveFilesRequest(_message.Message):
+    __slots__ = ("count",)
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    def __init__(self, count: _Optional[int] = ...) -> None: ...
+
+class ReserveFilesResponse(_message.Message):
+    __slots__ = ("first_file_id", "first_version", "count")
+    FIRST_FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    FIRST_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    first_file_id: int
+    first_version: int
+    count: int
+    def __init__(self, first_file_id: _Optional[int] = ..., first_version: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SmallFile(_message.Message):
+    __slots__ = ("path", "precondition", "parent_id", "file_id", "version", "size_bytes", "sealed_manifest", "wrapped_keys", "request_id")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PRECONDITION_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SEALED_MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    WRAPPED_KEYS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    precondition: _types_pb2.Precondition
+    parent_id: int
+    file_id: int
+    version: int
+    size_bytes: int
+    sealed_manifest: bytes
+    wrapped_keys: _containers.RepeatedCompositeFieldContainer[_types_pb2.WrappedKey]
+    request_id: str
+    def __init__(self, path: _Optional[str] = ..., precondition: _Optional[_Union[_types_pb2.Precondition, _Mapping]] = ..., parent_id: _Optional[int] = ..., file_id: _Optional[int] = ..., version: _Optional[int] = ..., size_bytes: _Optional[int] = ..., sealed_manifest: _Optional[bytes] = ..., wrapped_keys: _Optional[_Iterable[_Union[_types_pb2.WrappedKey, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PutFilesRequest(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[SmallFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[SmallFile, _Mapping]]] = ...) -> None: ...
+
+class FileInfoResult(_message.Message):
+    __slots__ = ("info", "error")
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    info: _types_pb2.FileInfo
+    error: _types_pb2.ErrorStatus
+    def __init__(self, info: _Optional[_Union[_types_pb2.FileInfo, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ErrorStatus, _Mapping]] = ...) -> None: ...
+
+class PutFilesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[FileInfoResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[FileInfoResult, _Mapping]]] = ...) -> None: ...
+
+class OpenFilesRequest(_message.Message):
+    __slots__ = ("paths",)
+    PATHS_FIELD_NUMBER: _ClassVar[int]
+    paths: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, paths: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class OpenFileResult(_message.Message):
+    __slots__ = ("file", "error")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    file: OpenFileResponse
+    error: _types_pb2.ErrorStatus
+    def __init__(self, file: _Optional[_Union[OpenFileResponse, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ErrorStatus, _Mapping]] = ...) -> None: ...
+
+class OpenFilesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[OpenFileResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[OpenFileResult, _Mapping]]] = ...) -> None: ...
+
+class StatFilesRequest(_message.Message):
+    __slots__ = ("paths",)
+    PATHS_FIELD_NUMBER: _ClassVar[int]
+    paths: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, paths: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StatFilesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[FileInfoResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[FileInfoResult, _Mapping]]] = ...) -> None: ...
+
+class RemoveFilesRequest(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[RemoveRequest]
+    def __init__(self, items: _Optional[_Iterable[_Union[RemoveRequest, _Mapping]]] = ...) -> None: ...
+
+class RemoveFileResult(_message.Message):
+    __slots__ = ("removed", "error")
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    removed: RemoveResponse
+    error: _types_pb2.ErrorStatus
+    def __init__(self, removed: _Optional[_Union[RemoveResponse, _Mapping]] = ..., error: _Optional[_Union[_types_pb2.ErrorStatus, _Mapping]] = ...) -> None: ...
+
+class RemoveFilesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[RemoveFileResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[RemoveFileResult, _Mapping]]] = ...) -> None: ...

@@ -135,6 +135,31 @@ class NamespaceServiceStub(object):
                 request_serializer=dstore_dot_v1_dot_namespace__service__pb2.ListChunksRequest.SerializeToString,
                 response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ListChunksResponse.FromString,
                 _registered_method=True)
+        self.ReserveFiles = channel.unary_unary(
+                '/dstore.v1.NamespaceService/ReserveFiles',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesResponse.FromString,
+                _registered_method=True)
+        self.PutFiles = channel.unary_unary(
+                '/dstore.v1.NamespaceService/PutFiles',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.PutFilesRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.PutFilesResponse.FromString,
+                _registered_method=True)
+        self.OpenFiles = channel.unary_unary(
+                '/dstore.v1.NamespaceService/OpenFiles',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.OpenFilesRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.OpenFilesResponse.FromString,
+                _registered_method=True)
+        self.StatFiles = channel.unary_unary(
+                '/dstore.v1.NamespaceService/StatFiles',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.StatFilesRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.StatFilesResponse.FromString,
+                _registered_method=True)
+        self.RemoveFiles = channel.unary_unary(
+                '/dstore.v1.NamespaceService/RemoveFiles',
+                request_serializer=dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesRequest.SerializeToString,
+                response_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesResponse.FromString,
+                _registered_method=True)
 
 
 class NamespaceServiceServicer(object):
@@ -371,6 +396,71 @@ class NamespaceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReserveFiles(self, request, context):
+        """The calls below are about many files. Each takes at most 1,000 items, and answers each of them by itself, in the
+        same order, with what the call about one file would have answered, or with its error: an item that is refused
+        leaves nothing of itself behind and harms no other. The items take effect one after the other and become durable
+        together, before the answer. What is listed as an error is one of an item, unless it says "of the call"; of the
+        call are also those of the store (UNAVAILABLE / STORE_FAILED, RESOURCE_EXHAUSTED / COMMIT_QUEUE_FULL), and then
+        no item took effect; after UNKNOWN / COMMIT_UNKNOWN, all or none did.
+
+        Errors of each of these calls:
+        * RESOURCE_EXHAUSTED / TOO_MANY_ITEMS, of the call: more than 1,000 items.
+        * RESOURCE_EXHAUSTED / BATCH_FULL: the answers of the items before fill the message; nothing was done for this
+        item: send it again, under the same request_id. Never answered for the first item.
+
+        Gives out identities and versions ahead, for PutFiles. They are consecutive, and never given out again; what is
+        not used is lost.
+
+        Errors:
+        * INVALID_ARGUMENT / RESERVATION_INVALID, of the call: less than 1 is asked for.
+        * RESOURCE_EXHAUSTED / RESERVATION_TOO_LARGE, of the call: more than 10,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutFiles(self, request, context):
+        """Makes small files visible, and replaces what was at their paths. Their content is sealed in their manifests; they
+        have no chunks, and need no intent.
+
+        Errors:
+        * ABORTED / PARENT_CHANGED: another directory is at the parent's path than the one that was sealed; `parent_id` in
+        the metadata is the one that is there. Seal the manifest for it, and send the file again under a fresh id.
+        * ABORTED / VERSION_SUPERSEDED: the path has, or its directory had, a newer version, or the identity or the version
+        is used or was never given out. Reserve fresh ones, seal again, and send the file again under a fresh id.
+        * FAILED_PRECONDITION / IS_A_DIRECTORY: the path names a directory.
+        * ALREADY_EXISTS / FILE_EXISTS: the precondition wants the path absent.
+        * ABORTED / VERSION_CHANGED: the precondition wants another version.
+        * INVALID_ARGUMENT / SIZE_INVALID: the size is not that of a small file: more than 16 KiB, or than the manifest.
+        * INVALID_ARGUMENT / WRAPPED_KEYS_INVALID: no wrapped key, more than 64, or one that is malformed.
+        * INVALID_ARGUMENT / MANIFEST_INVALID, RESOURCE_EXHAUSTED / MANIFEST_TOO_LARGE: as Rename.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenFiles(self, request, context):
+        """Returns what is needed to read files; each as OpenFile, with as many chunk records as there is room for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StatFiles(self, request, context):
+        """Describes paths; each as Stat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveFiles(self, request, context):
+        """Removes files and directories; each as Remove, and the same call as Remove with that request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NamespaceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -458,6 +548,31 @@ def add_NamespaceServiceServicer_to_server(servicer, server):
                     servicer.ListChunks,
                     request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ListChunksRequest.FromString,
                     response_serializer=dstore_dot_v1_dot_namespace__service__pb2.ListChunksResponse.SerializeToString,
+            ),
+            'ReserveFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveFiles,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesResponse.SerializeToString,
+            ),
+            'PutFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutFiles,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.PutFilesRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.PutFilesResponse.SerializeToString,
+            ),
+            'OpenFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenFiles,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.OpenFilesRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.OpenFilesResponse.SerializeToString,
+            ),
+            'StatFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatFiles,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.StatFilesRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.StatFilesResponse.SerializeToString,
+            ),
+            'RemoveFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveFiles,
+                    request_deserializer=dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesRequest.FromString,
+                    response_serializer=dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -935,6 +1050,141 @@ class NamespaceService(object):
             '/dstore.v1.NamespaceService/ListChunks',
             dstore_dot_v1_dot_namespace__service__pb2.ListChunksRequest.SerializeToString,
             dstore_dot_v1_dot_namespace__service__pb2.ListChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/ReserveFiles',
+            dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.ReserveFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/PutFiles',
+            dstore_dot_v1_dot_namespace__service__pb2.PutFilesRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.PutFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/OpenFiles',
+            dstore_dot_v1_dot_namespace__service__pb2.OpenFilesRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.OpenFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/StatFiles',
+            dstore_dot_v1_dot_namespace__service__pb2.StatFilesRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.StatFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dstore.v1.NamespaceService/RemoveFiles',
+            dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesRequest.SerializeToString,
+            dstore_dot_v1_dot_namespace__service__pb2.RemoveFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,43 +26,49 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64store/v1/types.proto\x12\tdstore.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x07\x43hunkId\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\xe8\x01\n\x08\x46ileInfo\x12\x0c\n\x04path\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.dstore.v1.FileKind\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0f\n\x07\x66ile_id\x18\x05 \x01(\x04\x12/\n\x0bmodify_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63hunk_count\x18\x08 \x01(\x04\"\x9e\x01\n\x06Policy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08replicas\x18\x02 \x01(\r\x12\x14\n\x0cmin_replicas\x18\x03 \x01(\r\x12\x18\n\x10\x63hunk_size_bytes\x18\x04 \x01(\r\x12\x16\n\x0e\x66\x61ilure_domain\x18\x05 \x01(\t\x12,\n\tretention\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x01\n\x07Replica\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05phase\x18\x04 \x01(\x0e\x32\x16.dstore.v1.ServerPhase\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.dstore.v1.MemberState\"M\n\x05Group\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12#\n\x07members\x18\x03 \x03(\x0b\x32\x12.dstore.v1.Replica\"1\n\x0b\x43hainMember\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"-\n\nGroupEpoch\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"8\n\nWrappedKey\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"x\n\x0b\x43hunkRecord\x12\r\n\x05index\x18\x01 \x01(\x04\x12$\n\x08\x63hunk_id\x18\x02 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x14\n\x0clength_bytes\x18\x03 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x04 \x01(\x07\x12\x0e\n\x06header\x18\x05 \x01(\x0c\"H\n\x0cWrittenChunk\x12&\n\x06record\x18\x01 \x01(\x0b\x32\x16.dstore.v1.ChunkRecord\x12\x10\n\x08replicas\x18\x02 \x03(\t\"f\n\x0e\x43hunkPlacement\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x1f\n\x05group\x18\x02 \x01(\x0b\x32\x10.dstore.v1.Group\x12\r\n\x05\x63hain\x18\x03 \x03(\t\"@\n\x0cPrecondition\x12\x10\n\x06\x61\x62sent\x18\x01 \x01(\x08H\x00\x12\x11\n\x07version\x18\x02 \x01(\x04H\x00\x42\x0b\n\tcondition\"Q\n\x0bIntentLease\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*R\n\x08\x46ileKind\x12\x19\n\x15\x46ILE_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46ILE_KIND_FILE\x10\x01\x12\x17\n\x13\x46ILE_KIND_DIRECTORY\x10\x02*\x87\x01\n\x0bServerPhase\x12\x1c\n\x18SERVER_PHASE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSERVER_PHASE_UP\x10\x01\x12\x18\n\x14SERVER_PHASE_SUSPECT\x10\x02\x12\x15\n\x11SERVER_PHASE_DOWN\x10\x03\x12\x14\n\x10SERVER_PHASE_OUT\x10\x04*w\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MEMBER_STATE_WHOLE\x10\x01\x12\x18\n\x14MEMBER_STATE_FILLING\x10\x02\x12\x18\n\x14MEMBER_STATE_LEAVING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64store/v1/types.proto\x12\tdstore.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x0b\x45rrorStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x36\n\x08metadata\x18\x04 \x03(\x0b\x32$.dstore.v1.ErrorStatus.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x07\x43hunkId\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\xe8\x01\n\x08\x46ileInfo\x12\x0c\n\x04path\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.dstore.v1.FileKind\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x0f\n\x07\x66ile_id\x18\x05 \x01(\x04\x12/\n\x0bmodify_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63hunk_count\x18\x08 \x01(\x04\"\x9e\x01\n\x06Policy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08replicas\x18\x02 \x01(\r\x12\x14\n\x0cmin_replicas\x18\x03 \x01(\r\x12\x18\n\x10\x63hunk_size_bytes\x18\x04 \x01(\r\x12\x16\n\x0e\x66\x61ilure_domain\x18\x05 \x01(\t\x12,\n\tretention\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x89\x01\n\x07Replica\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05phase\x18\x04 \x01(\x0e\x32\x16.dstore.v1.ServerPhase\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.dstore.v1.MemberState\"M\n\x05Group\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12#\n\x07members\x18\x03 \x03(\x0b\x32\x12.dstore.v1.Replica\"1\n\x0b\x43hainMember\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"-\n\nGroupEpoch\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\"8\n\nWrappedKey\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\x0e\n\x06key_id\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"x\n\x0b\x43hunkRecord\x12\r\n\x05index\x18\x01 \x01(\x04\x12$\n\x08\x63hunk_id\x18\x02 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x14\n\x0clength_bytes\x18\x03 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x04 \x01(\x07\x12\x0e\n\x06header\x18\x05 \x01(\x0c\"H\n\x0cWrittenChunk\x12&\n\x06record\x18\x01 \x01(\x0b\x32\x16.dstore.v1.ChunkRecord\x12\x10\n\x08replicas\x18\x02 \x03(\t\"f\n\x0e\x43hunkPlacement\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x1f\n\x05group\x18\x02 \x01(\x0b\x32\x10.dstore.v1.Group\x12\r\n\x05\x63hain\x18\x03 \x03(\t\"@\n\x0cPrecondition\x12\x10\n\x06\x61\x62sent\x18\x01 \x01(\x08H\x00\x12\x11\n\x07version\x18\x02 \x01(\x04H\x00\x42\x0b\n\tcondition\"Q\n\x0bIntentLease\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x31\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*R\n\x08\x46ileKind\x12\x19\n\x15\x46ILE_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46ILE_KIND_FILE\x10\x01\x12\x17\n\x13\x46ILE_KIND_DIRECTORY\x10\x02*\x87\x01\n\x0bServerPhase\x12\x1c\n\x18SERVER_PHASE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSERVER_PHASE_UP\x10\x01\x12\x18\n\x14SERVER_PHASE_SUSPECT\x10\x02\x12\x15\n\x11SERVER_PHASE_DOWN\x10\x03\x12\x14\n\x10SERVER_PHASE_OUT\x10\x04*w\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MEMBER_STATE_WHOLE\x10\x01\x12\x18\n\x14MEMBER_STATE_FILLING\x10\x02\x12\x18\n\x14MEMBER_STATE_LEAVING\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstore.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FILEKIND']._serialized_start=1368
-  _globals['_FILEKIND']._serialized_end=1450
-  _globals['_SERVERPHASE']._serialized_start=1453
-  _globals['_SERVERPHASE']._serialized_end=1588
-  _globals['_MEMBERSTATE']._serialized_start=1590
-  _globals['_MEMBERSTATE']._serialized_end=1709
-  _globals['_CHUNKID']._serialized_start=101
-  _globals['_CHUNKID']._serialized_end=146
-  _globals['_FILEINFO']._serialized_start=149
-  _globals['_FILEINFO']._serialized_end=381
-  _globals['_POLICY']._serialized_start=384
-  _globals['_POLICY']._serialized_end=542
-  _globals['_REPLICA']._serialized_start=545
-  _globals['_REPLICA']._serialized_end=682
-  _globals['_GROUP']._serialized_start=684
-  _globals['_GROUP']._serialized_end=761
-  _globals['_CHAINMEMBER']._serialized_start=763
-  _globals['_CHAINMEMBER']._serialized_end=812
-  _globals['_GROUPEPOCH']._serialized_start=814
-  _globals['_GROUPEPOCH']._serialized_end=859
-  _globals['_WRAPPEDKEY']._serialized_start=861
-  _globals['_WRAPPEDKEY']._serialized_end=917
-  _globals['_CHUNKRECORD']._serialized_start=919
-  _globals['_CHUNKRECORD']._serialized_end=1039
-  _globals['_WRITTENCHUNK']._serialized_start=1041
-  _globals['_WRITTENCHUNK']._serialized_end=1113
-  _globals['_CHUNKPLACEMENT']._serialized_start=1115
-  _globals['_CHUNKPLACEMENT']._serialized_end=1217
-  _globals['_PRECONDITION']._serialized_start=1219
-  _globals['_PRECONDITION']._serialized_end=1283
-  _globals['_INTENTLEASE']._serialized_start=1285
-  _globals['_INTENTLEASE']._serialized_end=1366
+  _globals['_ERRORSTATUS_METADATAENTRY']._loaded_options = None
+  _globals['_ERRORSTATUS_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_FILEKIND']._serialized_start=1536
+  _globals['_FILEKIND']._serialized_end=1618
+  _globals['_SERVERPHASE']._serialized_start=1621
+  _globals['_SERVERPHASE']._serialized_end=1756
+  _globals['_MEMBERSTATE']._serialized_start=1758
+  _globals['_MEMBERSTATE']._serialized_end=1877
+  _globals['_ERRORSTATUS']._serialized_start=102
+  _globals['_ERRORSTATUS']._serialized_end=267
+  _globals['_ERRORSTATUS_METADATAENTRY']._serialized_start=220
+  _globals['_ERRORSTATUS_METADATAENTRY']._serialized_end=267
+  _globals['_CHUNKID']._serialized_start=269
+  _globals['_CHUNKID']._serialized_end=314
+  _globals['_FILEINFO']._serialized_start=317
+  _globals['_FILEINFO']._serialized_end=549
+  _globals['_POLICY']._serialized_start=552
+  _globals['_POLICY']._serialized_end=710
+  _globals['_REPLICA']._serialized_start=713
+  _globals['_REPLICA']._serialized_end=850
+  _globals['_GROUP']._serialized_start=852
+  _globals['_GROUP']._serialized_end=929
+  _globals['_CHAINMEMBER']._serialized_start=931
+  _globals['_CHAINMEMBER']._serialized_end=980
+  _globals['_GROUPEPOCH']._serialized_start=982
+  _globals['_GROUPEPOCH']._serialized_end=1027
+  _globals['_WRAPPEDKEY']._serialized_start=1029
+  _globals['_WRAPPEDKEY']._serialized_end=1085
+  _globals['_CHUNKRECORD']._serialized_start=1087
+  _globals['_CHUNKRECORD']._serialized_end=1207
+  _globals['_WRITTENCHUNK']._serialized_start=1209
+  _globals['_WRITTENCHUNK']._serialized_end=1281
+  _globals['_CHUNKPLACEMENT']._serialized_start=1283
+  _globals['_CHUNKPLACEMENT']._serialized_end=1385
+  _globals['_PRECONDITION']._serialized_start=1387
+  _globals['_PRECONDITION']._serialized_end=1451
+  _globals['_INTENTLEASE']._serialized_start=1453
+  _globals['_INTENTLEASE']._serialized_end=1534
 # @@protoc_insertion_point(module_scope)

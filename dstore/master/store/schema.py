@@ -18,6 +18,8 @@ SCHEMA_VERSION = 2
 #: only where they see that it fits.
 LIVE = (1 << 63) - 1
 
+_INTENTS_BY_FILE = "CREATE INDEX IF NOT EXISTS intents_by_file ON intents (file_id)"
+
 #: Types as SQLite spells them; in PostgreSQL, INTEGER is BIGINT and BLOB is BYTEA. STRICT makes SQLite as
 #: exact.
 _TABLES = (
@@ -155,6 +157,7 @@ _TABLES = (
         created_ns INTEGER NOT NULL
     )""",
     "CREATE INDEX intents_by_name ON intents (parent_id, name)",
+    _INTENTS_BY_FILE,
     # Every chunk id that was given to an intent; from `chunk_index` on, NULL until the client says it is
     # written. `replicas`: the servers that acknowledged it, separated by commas.
     """CREATE TABLE intent_chunks (
@@ -243,6 +246,8 @@ def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterR
             reason="SCHEMA_TOO_OLD",
             metadata={"found": str(found), "known": str(SCHEMA_VERSION)},
         )
+    # Clusters that are older than the index go on without a change of anything else.
+    tx.execute(_INTENTS_BY_FILE)
     return ClusterRecord(
         cluster_id=ClusterId(meta["cluster_id"]),
         history_id=meta["history_id"],

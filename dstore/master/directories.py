@@ -1,0 +1,52 @@
+"""The directories that the paths of one batch lead to, each looked up once."""
+
+from dataclasses import dataclass
+
+from dstore.core.paths import join_path, split_path
+from dstore.master import tree
+from dstore.master.store.base import Transaction
+
+#: Plain names and paths up to these lengths are within all limits, whatever else is in the path.
+_PLAIN_NAME_LENGTH_MAX = 255
+_PLAIN_PATH_LENGTH_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path in its one form: the directory that holds, or would hold, its last name."""
+
+    directory: tree.Inode
+    name: str
+    path: str
+
+
+class Directories:
+    """Finds the place of paths in one transaction; after a change of directories, begin with a new one."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._by_path: dict[str, tree.Inode] = {}
+
+    def find(self, path: str) -> Place | None:
+        """Return the place of a path; None for the root, which is nowhere.
+
+        Raises:
+            InvalidRequest, NotFound, NotADirectory: as ``split_path`` and ``tree.resolve_parent``.
+        """
+        head, _, name = path.rpartition("/")
+        directory = self._by_path.get(head)
+        if directory is not None and _is_plain(name) and len(path) <= _PLAIN_PATH_LENGTH_MAX:
+            return Place(directory, name, path)
+        names = split_path(path)
+        if not names:
+            return None
+        head = join_path(names[:-1]) if len(names) > 1 else ""
+        directory = self._by_path.get(head)
+        if directory is None:
+            directory = self._by_path[head] = tree.resolve_parent(self._tx, names)
+        return Place(directory, names[-1], f"{head}/{names[-1]}")
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is certainly allowed, as most are; the others are looked at closely."""
+    return 0 < len(name) <= _PLAIN_NAME_LENGTH_MAX and name.isascii() and "\0" not in name and name not in (".", "..")

@@ -1,0 +1,126 @@
+"""Calls about many files: each item with its answer or its error.
+
+What is wrong with an item is for the master to say, since it refuses that item alone: nothing is checked here on the
+way to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dstore.core.errors import DstoreError, InvalidRequest
+from dstore.core.files import FileInfo, FileReservation, OpenedFile, RemoveResult, SmallFile, WrappedKey
+from dstore.core.ids import FileId, RequestId, Version
+from dstore.rpc.convert.files import (
+    info_from_proto,
+    info_to_proto,
+    precondition_from_proto,
+    precondition_to_proto,
+    wrapped_keys_to_proto,
+)
+from dstore.rpc.convert.writes import opened_from_proto as file_from_proto
+from dstore.rpc.convert.writes import opened_to_proto as file_to_proto
+from dstore.rpc.status import error_from_proto, error_to_proto
+from dstore.v1 import namespace_service_pb2 as v1
+
+
+def reservation_from_proto(response: v1.ReserveFilesResponse, count: int) -> FileReservation:
+    """Convert a reservation; it must be the one that was asked for."""
+    if response.count != count or response.first_file_id == 0 or response.first_version == 0:
+        raise InvalidRequest(f"A reservation of {count} files was asked for, and is not what came.")
+    return FileReservation(FileId(response.first_file_id), Version(response.first_version), response.count)
+
+
+def small_file_to_proto(file: SmallFile, request_id: RequestId) -> v1.SmallFile:
+    """Convert a small file."""
+    return v1.SmallFile(
+        path=file.path,
+        precondition=precondition_to_proto(file.precondition),
+        parent_id=file.parent_id,
+        file_id=file.file_id,
+        version=file.version,
+        size_bytes=file.size_bytes,
+        sealed_manifest=file.sealed_manifest,
+        wrapped_keys=wrapped_keys_to_proto(file.wrapped_keys),
+        request_id=request_id,
+    )
+
+
+def small_file_from_proto(file: v1.SmallFile) -> tuple[SmallFile, RequestId]:
+    """Convert a small file, unchecked."""
+    converted = SmallFile(
+        path=file.path,
+        precondition=precondition_from_proto(file.precondition),
+        parent_id=FileId(file.parent_id),
+        file_id=FileId(file.file_id),
+        version=Version(file.version),
+        size_bytes=file.size_bytes,
+        sealed_manifest=file.sealed_manifest,
+        wrapped_keys=tuple(WrappedKey(key.kind, key.key_id, key.data) for key in file.wrapped_keys),
+    )
+    return converted, RequestId(file.request_id)
+
+
+def infos_to_proto(answers: Iterable[FileInfo | DstoreError]) -> list[v1.FileInfoResult]:
+    """Convert what is known of paths."""
+    return [
+        v1.FileInfoResult(error=error_to_proto(answer))
+        if isinstance(answer, DstoreError)
+        else v1.FileInfoResult(info=info_to_proto(answer))
+        for answer in answers
+    ]
+
+
+def infos_from_proto(results: Sequence[v1.FileInfoResult], count: int) -> tuple[FileInfo | DstoreError, ...]:
+    """Convert what is known of ``count`` paths."""
+    _check_count(results, count)
+    return tuple(
+        info_from_proto(result.info) if result.HasField("info") else error_from_proto(result.error)
+        for result in results
+    )
+
+
+def opened_to_proto(answers: Iterable[OpenedFile | DstoreError]) -> v1.OpenFilesResponse:
+    """Convert opened files."""
+    results = [
+        v1.OpenFileResult(error=error_to_proto(answer))
+        if isinstance(answer, DstoreError)
+        else v1.OpenFileResult(file=file_to_proto(answer))
+        for answer in answers
+    ]
+    return v1.OpenFilesResponse(results=results)
+
+
+def opened_from_proto(response: v1.OpenFilesResponse, count: int) -> tuple[OpenedFile | DstoreError, ...]:
+    """Convert ``count`` opened files."""
+    _check_count(response.results, count)
+    return tuple(
+        file_from_proto(result.file) if result.HasField("file") else error_from_proto(result.error)
+        for result in response.results
+    )
+
+
+def removed_to_proto(answers: Iterable[RemoveResult | DstoreError]) -> v1.RemoveFilesResponse:
+    """Convert what was removed."""
+    results = [
+        v1.RemoveFileResult(error=error_to_proto(answer))
+        if isinstance(answer, DstoreError)
+        else v1.RemoveFileResult(removed=v1.RemoveResponse(files=answer.files, directories=answer.directories))
+        for answer in answers
+    ]
+    return v1.RemoveFilesResponse(results=results)
+
+
+def removed_from_proto(response: v1.RemoveFilesResponse, count: int) -> tuple[RemoveResult | DstoreError, ...]:
+    """Convert what was removed of ``count`` paths."""
+    _check_count(response.results, count)
+    return tuple(
+        RemoveResult(result.removed.files, result.removed.directories)
+        if result.HasField("removed")
+        else error_from_proto(result.error)
+        for result in response.results
+    )
+
+
+def _check_count(results: Sequence[Any], count: int) -> None:
+    if len(results) != count:
+        raise InvalidRequest(f"It has {len(results)} results for {count} items.", reason="RESULTS_INVALID")
