@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
-from dstore.client.retrying import Retries, RetryingAdmin
+from dstore.client.retries import Retries
+from dstore.client.retrying import RetryingAdmin
 from dstore.core.errors import Conflict, DeadlineExceeded
 from dstore.core.groups import Duty, ServerPhase
 from dstore.core.interfaces import Admin

@@ -7,11 +7,12 @@ loses rollback detection for what was seen before, and nothing else. It holds ha
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from dstore.client.gathering import Gatherer
 from dstore.core.errors import Corrupt, DstoreError, PermissionDenied
 from dstore.core.ids import ClusterId, FileId, Version, uuid_bytes
 from dstore.core.limits import HIGH_WATER_BATCH_MAX, HIGH_WATER_REMEMBERED_MAX
@@ -28,8 +29,8 @@ _STORED_VERSION_MAX = (1 << 63) - 1
 class HighWaterFile(Protocol):
     """Keeps the highest version per key beyond the life of a process; blocking."""
 
-    def highest(self, key: bytes) -> int | None:
-        """Return the highest version that was ever stored under ``key``."""
+    def highest(self, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Return the highest version that was ever stored under each key; those without one are left out."""
 
     def store(self, versions: Mapping[bytes, int]) -> None:
         """Raise the stored versions to these; a stored one that is higher stays."""
@@ -48,20 +49,21 @@ class SqliteHighWaterFile:
         self._path = directory / "versions.sqlite3"
         self._connection: sqlite3.Connection | None = None
 
-    def highest(self, key: bytes) -> int | None:
+    def highest(self, keys: Sequence[bytes]) -> Mapping[bytes, int]:
         """See ``HighWaterFile``.
 
         Raises:
             Corrupt: reason ``STATE_FILE_DAMAGED``.
             PermissionDenied: reason ``STATE_DIRECTORY_UNUSABLE``.
         """
+        places = ",".join("?" * len(keys))
         try:
-            row = self._open().execute("SELECT version FROM seen WHERE key = ?", (key,)).fetchone()
+            rows = self._open().execute(f"SELECT key, version FROM seen WHERE key IN ({places})", keys).fetchall()  # noqa: S608
         except DstoreError:
             raise
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from error
-        return None if row is None else int(row[0])
+        return {key: int(version) for key, version in rows}
 
     def store(self, versions: Mapping[bytes, int]) -> None:
         """See ``HighWaterFile``; raises as ``highest``."""
@@ -140,6 +142,7 @@ class HighWaterMarks:
         self._file = file
         self._seen: dict[bytes, int] = {}
         self._unsaved: dict[bytes, int] = {}
+        self._lookups: Gatherer[bytes, int] = Gatherer(self._look_up, HIGH_WATER_BATCH_MAX, 1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dstore-high-water") if file else None
 
     async def highest(self, cluster_id: ClusterId, parent_id: FileId, name: str) -> Version:
@@ -149,11 +152,21 @@ class HighWaterMarks:
             DstoreError: the file cannot be used.
         """
         key = _key(cluster_id, parent_id, name)
-        if key not in self._seen and self._file is not None:
-            stored = await self._in_thread(self._file.highest, key)
-            # Another task may have noted a version meanwhile.
-            self._remember(key, max(stored or 0, self._seen.get(key, 0)))
-        return Version(self._seen.get(key, 0))
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = 0 if self._file is None else await self._lookups.ask(key)
+        return Version(seen)
+
+    async def _look_up(self, keys: tuple[bytes, ...]) -> list[int]:
+        """Return what was seen, in the order of the keys; those who ask at once share one look into the file."""
+        if self._file is None:
+            return [self._seen.get(key, 0) for key in keys]
+        stored = await self._in_thread(self._file.highest, keys)
+        # Another task may have noted a version meanwhile.
+        highest = [max(stored.get(key, 0), self._seen.get(key, 0)) for key in keys]
+        for key, version in zip(keys, highest, strict=True):
+            self._remember(key, version)
+        return highest
 
     async def note(self, cluster_id: ClusterId, parent_id: FileId, name: str, version: Version) -> None:
         """Remember that this version was seen there.
@@ -194,6 +207,7 @@ class HighWaterMarks:
         if self._file is None or self._thread is None:
             return
         try:
+            await self._lookups.close()
             await self.flush()
             await self._in_thread(self._file.close)
         finally:

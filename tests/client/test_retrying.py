@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dstore.client.retrying import Retries
+from dstore.client.retries import Retries
 from dstore.core.errors import (
     CommitUnknown,
     DeadlineExceeded,
@@ -47,7 +47,7 @@ class FakeTime:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     fake = FakeTime()
-    monkeypatch.setattr("dstore.client.retrying.asyncio.sleep", fake.sleep)
+    monkeypatch.setattr("dstore.client.retries.asyncio.sleep", fake.sleep)
     return fake
 
 

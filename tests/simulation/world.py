@@ -8,7 +8,8 @@ from pathlib import Path
 from dstore.client.client import AsyncClient
 from dstore.client.contact import Services
 from dstore.client.high_water import HighWaterMarks
-from dstore.client.retrying import Retries, RetryingAdmin
+from dstore.client.retries import Retries
+from dstore.client.retrying import RetryingAdmin
 from dstore.core.files import Policy
 from dstore.core.interfaces import Admin
 from dstore.core.limits import KIB
