@@ -82,6 +82,29 @@ class ChunkReader:
         async with self._use(chunk_id) as chunk:
             return chunk.stat
 
+    @asynccontextmanager
+    async def lend(self, chunk_id: ChunkId) -> AsyncIterator[OpenChunk]:
+        """Open the file of a chunk for somebody else, after the checks that come before reading.
+
+        Every call opens it anew: flags and position of an open file belong to all who share it.
+
+        Raises:
+            NotFound: ``CHUNK_NOT_FOUND``.
+            Corrupt: ``CHUNK_CORRUPT``.
+            Unavailable: ``DISK_FAILED``.
+        """
+        if chunk_id in self._store.corrupt:
+            raise await self._store.report_corrupt(chunk_id, "it failed a check earlier")
+        async with self._store.translate(f"opening chunk {chunk_id}"):
+            try:
+                chunk = await self._open_current(chunk_id)
+            except Corrupt as error:
+                raise await self._report(chunk_id, error) from error
+        try:
+            yield chunk
+        finally:
+            await chunk.file.close()
+
     async def verify(self, chunk_id: ChunkId) -> ChunkStat:
         """Read the whole chunk and return what header and footer say.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.limits import SERVER_NAME_SIZE_MAX
+from dstore.core.local_reads import LocalReads
 
 _NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{SERVER_NAME_SIZE_MAX}}}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
@@ -24,6 +25,7 @@ class ChunkserverConfig:
         name: for people, unique in the cluster.
         host: label of the machine, so that replicas are spread over machines.
         rack: label of the rack; empty when unknown.
+        local_reads: who on the same machine gets open chunk files.
         log_level: "debug", "info", "warning" or "error".
     """
 
@@ -36,6 +38,7 @@ class ChunkserverConfig:
     host: str
     rack: str
     log_level: str
+    local_reads: LocalReads = LocalReads.OWN
 
     def check(self) -> None:
         """Refuse what cannot work.

@@ -155,6 +155,12 @@ class LocalDiskFile:
         if not self._closed:
             os.close(self._descriptor)
 
+    def fileno(self) -> int:
+        """Return the descriptor, which is open until ``close`` is called."""
+        if self._closed:
+            raise ValueError("The file is closed.")
+        return self._descriptor
+
     async def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
         """See ``DiskFile.write_at``."""
         await self._run(self._write, offset, buffers)

@@ -21,6 +21,11 @@ class ChunkserverMetrics:
         self.write_bytes = Counter(
             "dstore_chunk_write_bytes_total", "Ciphertext received from writers.", registry=registry
         )
+        self.lent_chunks = Counter(
+            "dstore_chunk_files_lent_total",
+            "Open chunk files given to clients on the same machine, which read them unseen.",
+            registry=registry,
+        )
         self.operation_duration = Histogram(
             "dstore_chunk_operation_duration_seconds",
             "Duration of whole operations, failed ones too.",

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from dstore import __version__
 from dstore.chunkserver.config import ChunkserverConfig
 from dstore.chunkserver.disk import LocalDisk
+from dstore.chunkserver.local_socket import LocalSocket
 from dstore.chunkserver.server import Chunkserver
 from dstore.core.errors import DstoreError, Unavailable
 from dstore.core.groups import ServerLabels
@@ -62,6 +63,14 @@ class _Process:
             rpc = RpcServer(config.listen, chunks=chunkserver.chunks)
             address = await rpc.start()
             stack.push_async_callback(rpc.stop, STOP_GRACE_S)
+            local = LocalSocket(
+                chunkserver.chunks,
+                lambda: chunkserver.store.identity,
+                allowed=config.local_reads,
+                own_uid=os.geteuid(),
+            )
+            stack.push_async_callback(local.stop)
+            await local.start()
             side_port = SidePort(
                 config.http_listen, metrics=chunkserver.render_metrics, readiness=lambda: _readiness(chunkserver)
             )

@@ -8,6 +8,7 @@ from dstore.chunkserver.chunkreader import ChunkReader
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.localwriter import open_local_writer
 from dstore.chunkserver.metrics import ChunkserverMetrics
+from dstore.chunkserver.openchunk import OpenChunk
 from dstore.chunkserver.relay import STALL_TIMEOUTS, RelayWriter, StallTimeouts
 from dstore.chunkserver.silence import SilenceLimit
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, WriteHeader, WriteResult
@@ -107,6 +108,21 @@ class ChunkService:
         """See ``ChunkService.ListGroup``."""
         async with self._answering("list"):
             return await self._store.holdings.page(group_id, bucket=bucket, after_sequence=after_sequence, count=count)
+
+    @asynccontextmanager
+    async def lend_chunk(self, chunk_id: ChunkId) -> AsyncIterator[OpenChunk]:
+        """Open the file of a chunk for a client on this machine, which then reads it unseen.
+
+        Not from a disk that is suspect: there, every byte is to be checked before it leaves.
+
+        Raises:
+            DstoreError: as ``read_chunk``.
+        """
+        async with self._answering("lend"):
+            self._store.require_good_disk()
+            async with self.reader.lend(chunk_id) as chunk:
+                self._metrics.lent_chunks.inc()
+                yield chunk
 
     @asynccontextmanager
     async def _answering(self, operation: str) -> AsyncIterator[None]:

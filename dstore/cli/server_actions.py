@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dstore.cli.bringing_up import check_server_extra
 from dstore.cli.quantities import parse_duration
+from dstore.core.local_reads import LocalReads
 from dstore.core.sizes import parse_size
 
 
@@ -70,6 +71,7 @@ def run_chunkserver(
     name: str,
     host_label: str | None,
     rack: str,
+    local_reads: str,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -91,6 +93,7 @@ def run_chunkserver(
             name=name,
             host=host_label or socket.gethostname(),
             rack=rack,
+            local_reads=LocalReads(local_reads),
             log_level=log_level,
         )
     )

@@ -38,6 +38,13 @@ def add_server_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--advertise", metavar="HOST:PORT", help="how others reach it, if not by --listen")
     parser.add_argument("--host-label", metavar="HOST", help="its failure domain; this host's name unless given")
     parser.add_argument("--rack", default="", metavar="RACK", help="its failure domain above the host")
+    parser.add_argument(
+        "--local-reads",
+        default="own",
+        choices=("off", "own", "any"),
+        help="whose clients on this machine may read the disk themselves: nobody's, those of its own user and of root, "
+        "anybody's (own)",
+    )
 
 
 def _add_upkeep_options(parser: Parser) -> None:
@@ -121,6 +128,7 @@ def _run_chunkserver(given: argparse.Namespace) -> int:
         name=given.name,
         host_label=given.host_label,
         rack=given.rack,
+        local_reads=given.local_reads,
         log_level=given.log_level,
     )
     return ExitCode.OK

@@ -13,6 +13,7 @@ from dstore.client.servers import order_replicas
 from dstore.client.session import Session
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import Frame, ReadRequest
+from dstore.core.environment import Buffer
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, InvalidRequest, Unavailable
 from dstore.core.files import ChunkRecord
 from dstore.core.groups import Replica
@@ -41,9 +42,12 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
     """
     record = file.records[index]
     cursor = _Cursor(file, record, offset, out)
+    unsound = await _read_locally(session, file, record, cursor)
+    if cursor.position == cursor.end:
+        return
     failures: list[tuple[Replica, DstoreError]] = []
     for round_index in range(_ROUNDS):
-        for replica in _order(session, file, record):
+        for replica in _order(session, file, record, first=unsound):
             try:
                 with session.use.stream(replica.server_id):
                     await _stream(session, replica, record, cursor)
@@ -58,11 +62,21 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
     raise _unreadable(file, record, failures)
 
 
-def _order(session: Session, file: VerifiedFile, record: ChunkRecord) -> tuple[Replica, ...]:
+async def _read_locally(session: Session, file: VerifiedFile, record: ChunkRecord, cursor: "_Cursor") -> Replica | None:
+    """Read what servers on this machine have; return the replica that turned out to be unsound, if one did."""
+    group = file.groups.get(record.chunk_id.group_id)
+    if session.local is None or group is None:
+        return None
+    return await session.local.fill(group.members[:REPLICAS_MAX], file.cluster_id, record, cursor)
+
+
+def _order(session: Session, file: VerifiedFile, record: ChunkRecord, *, first: Replica | None) -> tuple[Replica, ...]:
     group = file.groups.get(record.chunk_id.group_id)
     if group is None:
         return ()
     ordered = order_replicas(group, avoided=session.avoided.current(), use=session.use, jitter=session.random.uniform())
+    if first is not None:
+        ordered = (first, *(replica for replica in ordered if replica.server_id != first.server_id))
     # Each may cost the time of a stall, and no honest group has more members.
     return ordered[:REPLICAS_MAX]
 
@@ -99,21 +113,29 @@ class _Cursor:
             )
         if crc32c(frame.data) != frame.crc32c:
             raise Corrupt("A frame was altered on its way. Use another replica.", reason="FRAME_CRC_MISMATCH")
-        first_segment = (self.position - CHUNK_HEADER_SIZE_BYTES) // SEGMENT_SEALED_SIZE_BYTES
-        segment_count = -(-size_bytes // SEGMENT_SEALED_SIZE_BYTES)
-        self._decrypt(frame, first_segment, size_bytes - segment_count * SEGMENT_TAG_SIZE_BYTES)
-        self.position += size_bytes
+        self.decrypt(frame.data)
 
-    def _decrypt(self, frame: Frame, first_segment: int, length: int) -> None:
-        # Where the frame's plaintext starts and ends in the destination; it may stick out on both sides.
+    def decrypt(self, sealed: Buffer) -> None:
+        """Decrypt the next whole segments into place.
+
+        Raises:
+            Corrupt: they do not authenticate; the cursor stays where it is.
+        """
+        first_segment = (self.position - CHUNK_HEADER_SIZE_BYTES) // SEGMENT_SEALED_SIZE_BYTES
+        segment_count = -(-len(sealed) // SEGMENT_SEALED_SIZE_BYTES)
+        self._open(sealed, first_segment, len(sealed) - segment_count * SEGMENT_TAG_SIZE_BYTES)
+        self.position += len(sealed)
+
+    def _open(self, sealed: Buffer, first_segment: int, length: int) -> None:
+        # Where the plaintext starts and ends in the destination; it may stick out on both sides.
         start = first_segment * SEGMENT_SIZE_BYTES - self._offset
         end = start + length
         if start >= 0 and end <= len(self._out):
             target = self._out[start:end]
-            self._opener.open_segments(frame.data, first_segment, target, last_segment_index=self._last_segment)
+            self._opener.open_segments(sealed, first_segment, target, last_segment_index=self._last_segment)
             return
         whole = bytearray(length)
-        self._opener.open_segments(frame.data, first_segment, whole, last_segment_index=self._last_segment)
+        self._opener.open_segments(sealed, first_segment, whole, last_segment_index=self._last_segment)
         clipped_start, clipped_end = max(start, 0), min(end, len(self._out))
         if clipped_start < clipped_end:
             wanted = memoryview(whole)[clipped_start - start : clipped_end - start]

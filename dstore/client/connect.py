@@ -1,6 +1,7 @@
 """Connects to a real cluster: the one place of the client that reads the environment."""
 
 import os
+import sys
 from pathlib import Path
 
 from dstore.client.arguments import LocalPath
@@ -8,9 +9,13 @@ from dstore.client.blocking import Client
 from dstore.client.client import AsyncClient
 from dstore.client.contact import Services
 from dstore.client.high_water import HighWaterMarks, SqliteHighWaterFile
+from dstore.client.local_chunks import LocalChunks
+from dstore.client.local_socket import LocalSocketClient
 from dstore.client.profile import Profile, resolve_profile, state_directory
 from dstore.core.errors import PermissionDenied
+from dstore.core.ids import ServerId
 from dstore.core.limits import CLIENT_PATIENCE_S
+from dstore.core.local_reads import LocalReads
 from dstore.crypto.keyring import load_keyring
 from dstore.crypto.keys import Keyring
 from dstore.rpc.channel import Connections
@@ -23,28 +28,38 @@ def connect_async(
     profile: str | None = None,
     key_file: LocalPath | None = None,
     patience_s: float = CLIENT_PATIENCE_S,
+    local_reads: str | None = None,
 ) -> AsyncClient:
     """Return a client for the running event loop: ``async with connect_async() as client``, or await it.
 
-    Arguments win over DSTORE_ENDPOINT, DSTORE_PROFILE and DSTORE_KEY_FILE, and these over the profile. A passphrase
-    comes from the file that DSTORE_PASSPHRASE_FILE names, or from DSTORE_PASSPHRASE. Versions that were seen are
-    remembered in DSTORE_STATE_DIR.
+    Arguments win over DSTORE_ENDPOINT, DSTORE_PROFILE, DSTORE_KEY_FILE and DSTORE_LOCAL_READS, and these over the
+    profile. A passphrase comes from the file that DSTORE_PASSPHRASE_FILE names, or from DSTORE_PASSPHRASE. Versions
+    that were seen are remembered in DSTORE_STATE_DIR.
 
     Args:
         patience_s: how long calls are repeated while the master is away.
+        local_reads: with which chunkservers on this machine open files are shared: "own", those that run as this user
+            or as root, which is the default; "any"; or "off".
 
     Raises:
         InvalidRequest: profile, configuration file or endpoint are invalid, or there are none.
         NotReady: reason ``FORKED``.
     """
-    chosen = resolve_profile(os.environ, endpoint=endpoint, profile=profile, key_file=key_file)
+    chosen = resolve_profile(os.environ, endpoint=endpoint, profile=profile, key_file=key_file, local_reads=local_reads)
     passphrase_file = os.environ.get("DSTORE_PASSPHRASE_FILE")
     passphrase = os.environ.get("DSTORE_PASSPHRASE")
 
     def services() -> Services:
         connections = Connections()
         master = connections.connection(chosen.endpoint)
-        return Services(master.namespace, master.admin, connections, connections.close)
+        local = _local_chunks(chosen.local_reads)
+
+        async def close() -> None:
+            if local is not None:
+                await local.close()
+            await connections.close()
+
+        return Services(master.namespace, master.admin, connections, close, local)
 
     def keyring() -> Keyring:
         return _load_keyring(chosen, passphrase_file, passphrase)
@@ -67,6 +82,7 @@ def connect(
     profile: str | None = None,
     key_file: LocalPath | None = None,
     patience_s: float = CLIENT_PATIENCE_S,
+    local_reads: str | None = None,
 ) -> Client:
     """Connect and return a client whose calls block; the arguments are those of ``connect_async``.
 
@@ -75,13 +91,27 @@ def connect(
         NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
         InvalidRequest: as ``connect_async``.
     """
-    client = Client(connect_async(endpoint, profile=profile, key_file=key_file, patience_s=patience_s))
+    client = Client(
+        connect_async(endpoint, profile=profile, key_file=key_file, patience_s=patience_s, local_reads=local_reads)
+    )
     try:
         client.cluster()
     except BaseException:
         client.close()
         raise
     return client
+
+
+def _local_chunks(allowed: LocalReads) -> LocalChunks | None:
+    # Only Linux has sockets with abstract names, which say who is on the other side.
+    if allowed is LocalReads.OFF or not sys.platform.startswith("linux"):
+        return None
+    clock, own_uid = SystemClock(), os.geteuid()
+
+    def connect_locally(server_id: ServerId) -> LocalSocketClient:
+        return LocalSocketClient(server_id, clock, allowed=allowed, own_uid=own_uid)
+
+    return LocalChunks(connect_locally, clock)
 
 
 def _load_keyring(profile: Profile, passphrase_file: str | None, passphrase: str | None) -> Keyring:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
+from dstore.client.local_chunks import LocalChunks
 from dstore.client.local_files import run_blocking
 from dstore.client.retrying import Retries, RetryingAdmin, RetryingNamespace
 from dstore.client.servers import AvoidedServers, ServerUse
@@ -30,6 +31,7 @@ class Services:
     admin: Admin
     peers: Peers
     close: Callable[[], Awaitable[None]]
+    local: LocalChunks | None = None
 
 
 class Contact:
@@ -120,6 +122,7 @@ class Contact:
                     avoided=AvoidedServers(self._clock),
                     use=ServerUse(),
                     guard=self._guard,
+                    local=services.local,
                 )
         return self._session
 

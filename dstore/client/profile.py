@@ -23,9 +23,10 @@ from typing import Any
 
 from dstore.core.errors import DstoreError, InvalidRequest, NotFound, PermissionDenied
 from dstore.core.ids import ClusterId, parse_uuid
+from dstore.core.local_reads import LocalReads, parse_local_reads
 
 _TOP_KEYS = ("default_profile", "profiles")
-_PROFILE_KEYS = ("endpoint", "key_file", "cluster_id")
+_PROFILE_KEYS = ("endpoint", "key_file", "cluster_id", "local_reads")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]")
 
@@ -39,12 +40,14 @@ class Profile:
         endpoint: host and port of the master.
         key_file: None when none is configured; listing and status need none.
         cluster_id: the only cluster that is accepted; None accepts any.
+        local_reads: with which chunkservers on this machine open files are shared.
     """
 
     name: str
     endpoint: str
     key_file: Path | None
     cluster_id: ClusterId | None
+    local_reads: LocalReads = LocalReads.OWN
 
 
 def config_directory(environ: Mapping[str, str]) -> Path:
@@ -73,6 +76,7 @@ def resolve_profile(
     endpoint: str | None = None,
     profile: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
+    local_reads: str | None = None,
 ) -> Profile:
     """Return what arguments, environment and configuration file say together; the first of these wins.
 
@@ -80,7 +84,8 @@ def resolve_profile(
     may be another cluster.
 
     Raises:
-        InvalidRequest: ``PROFILE_UNKNOWN``, ``PROFILE_INVALID``, ``ENDPOINT_INVALID`` or ``NO_ENDPOINT``.
+        InvalidRequest: ``PROFILE_UNKNOWN``, ``PROFILE_INVALID``, ``ENDPOINT_INVALID``, ``NO_ENDPOINT`` or
+            ``LOCAL_READS_INVALID``.
         PermissionDenied: the configuration file cannot be read.
     """
     directory = config_directory(environ)
@@ -99,12 +104,14 @@ def resolve_profile(
             reason="NO_ENDPOINT",
         )
     chosen_key_file = key_file or environ.get("DSTORE_KEY_FILE") or table.get("key_file")
+    sharing = local_reads or environ.get("DSTORE_LOCAL_READS") or table.get("local_reads") or LocalReads.OWN.value
     pinned = table.get("cluster_id") if asked or not given_endpoint else None
     return Profile(
         name=name or "",
         endpoint=check_endpoint(chosen_endpoint),
         key_file=Path(chosen_key_file) if chosen_key_file else None,
         cluster_id=ClusterId(pinned) if pinned else None,
+        local_reads=parse_local_reads(sharing, what="DSTORE_LOCAL_READS"),
     )
 
 
@@ -143,6 +150,8 @@ def save_profile(directory: Path, profile: Profile, *, make_default: bool = Fals
         table["key_file"] = str(profile.key_file)
     if profile.cluster_id is not None:
         table["cluster_id"] = parse_uuid(profile.cluster_id, what="cluster id")
+    if profile.local_reads is not LocalReads.OWN:
+        table["local_reads"] = profile.local_reads.value
     profiles[profile.name] = table
     default = configuration.get("default_profile")
     if make_default or default is None:
@@ -212,6 +221,8 @@ def _check_values(path: Path, name: str, table: dict[str, str]) -> None:
             check_endpoint(table["endpoint"])
         if "cluster_id" in table:
             parse_uuid(table["cluster_id"], what="cluster id")
+        if "local_reads" in table:
+            parse_local_reads(table["local_reads"], what="local_reads")
     except DstoreError as error:
         raise _invalid_file(path, f"[profiles.{name}]: {error.message}") from error
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
+from dstore.client.local_chunks import LocalChunks
 from dstore.client.servers import AvoidedServers, ServerUse
 from dstore.core.environment import Clock, Random
 from dstore.core.files import ClusterInfo
@@ -22,6 +23,7 @@ class Session:
 
     Attributes:
         namespace: repeats what may be repeated.
+        local: chunks of servers on the same machine; None when they are read over the network as well.
     """
 
     cluster: ClusterInfo
@@ -34,6 +36,7 @@ class Session:
     avoided: AvoidedServers
     use: ServerUse
     guard: ForkGuard
+    local: LocalChunks | None = None
 
     def request_id(self) -> RequestId:
         """Return a fresh idempotency key."""
