@@ -33,8 +33,8 @@ class Directories:
         Raises:
             InvalidRequest, NotFound, NotADirectory: as ``split_path`` and ``tree.resolve_parent``.
         """
-        head, _, name = path.rpartition("/")
-        directory = self._by_path.get(head)
+        head, slash, name = path.rpartition("/")
+        directory = self._by_path.get(head) if slash else None
         if directory is not None and _is_plain(name) and len(path) <= _PLAIN_PATH_LENGTH_MAX:
             return Place(directory, name, path)
         names = split_path(path)

@@ -18,12 +18,13 @@ from dstore.core.files import (
     Policy,
     Precondition,
     Rename,
+    SmallFile,
     WrappedKey,
     WriteIntent,
     WrittenChunk,
 )
 from dstore.core.groups import Capacity, ServerIdentity, ServerLabels
-from dstore.core.ids import BootId, ClusterId, GroupId, IntentId, RequestId, ServerId, Version
+from dstore.core.ids import ROOT_ID, BootId, ClusterId, FileId, GroupId, IntentId, RequestId, ServerId, Version
 from dstore.core.interfaces import Peers
 from dstore.core.removed import RemovedFile, Restore
 from dstore.core.status import ClusterStatus
@@ -246,6 +247,27 @@ class MasterHarness:
         """Write a whole file; ``without`` are servers that fail to acknowledge."""
         intent = await self.begin(path, chunk_count=chunk_count, precondition=precondition)
         return await self.commit(intent, [written(p, i, without) for i, p in enumerate(intent.placements)])
+
+    async def seal(self, *paths: str, parent_id: FileId = ROOT_ID, size_bytes: int = 3) -> list[SmallFile]:
+        """Return small files with identities and versions of their own, as they would be sent."""
+        reserved = await self.namespace.reserve_files(len(paths))
+        return [
+            SmallFile(
+                path=path,
+                precondition=ANY,
+                parent_id=parent_id,
+                file_id=FileId(reserved.first_file_id + offset),
+                version=Version(reserved.first_version + offset),
+                size_bytes=size_bytes,
+                sealed_manifest=b"sealed with its content" + bytes(size_bytes),
+                wrapped_keys=KEYS,
+            )
+            for offset, path in enumerate(paths)
+        ]
+
+    async def put(self, *files: SmallFile) -> tuple[FileInfo | DstoreError, ...]:
+        """Send small files in one call."""
+        return await self.namespace.put_files(tuple((file, self.request_id()) for file in files))
 
     @staticmethod
     def written(placement: ChunkPlacement, index: int, replicas: tuple[ServerId, ...]) -> WrittenChunk:
