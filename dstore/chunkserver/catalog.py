@@ -1,8 +1,9 @@
 """What is on the disk, by group and bucket, in memory. Pure.
 
 At the start only the names are read, so that a server with a million chunks is soon there; length and checksum of a
-chunk are known once its header and footer were read. A chunk whose length is known has a durable name: it was synced
-in this run. Chunks that failed a check are not in the catalog, nor is what lies in the trash.
+chunk are known once its header and footer were read. A chunk whose length is known has a durable name, as it was synced
+in this run, unless it is still unsynced (``unsynced``). Chunks that failed a check are not in the catalog, nor is what
+lies in the trash.
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
 """Reading chunks: every byte is checked against the footer before it leaves."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -178,13 +179,12 @@ class ChunkReader:
         self._lent.remove(chunk)
 
     async def _open_current(self, chunk_id: ChunkId) -> OpenChunk:
-        """Open the file that has the chunk's name when this returns."""
-        disk, cluster_id = self._store.disk, self._store.identity.cluster_id
+        """Open the file that is the chunk's when this returns."""
         while True:
             opening = _Opening(chunk_id)
             self._openings.append(opening)
             try:
-                chunk = await open_checked(disk, chunk_id, cluster_id)
+                chunk = await self._open_either(chunk_id)
             except FileNotFoundError:
                 raise self._not_here(chunk_id) from None
             except Corrupt:
@@ -210,6 +210,15 @@ class ChunkReader:
             await self._retire(unused)
 
     def _not_here(self, chunk_id: ChunkId) -> NotFound:
+    async def _open_either(self, chunk_id: ChunkId) -> OpenChunk:
+        """Open the file of a chunk where it is: one that is unsynced gets its name at any moment."""
+        store = self._store
+        *earlier, named = store.unsynced.paths_of(chunk_id)
+        for path in earlier:
+            with contextlib.suppress(FileNotFoundError):
+                return await open_checked(store.disk, path, chunk_id, store.identity.cluster_id)
+        return await open_checked(store.disk, named, chunk_id, store.identity.cluster_id)
+
         return NotFound(
             f"{self._store.name} has no chunk {chunk_id}. Ask another member of its group.",
             reason="CHUNK_NOT_FOUND",

@@ -1,7 +1,8 @@
 """The chunks on one disk: identity, epochs, what is held, and what is known to be wrong.
 
-Opening is recovery: what an interrupted run left in ``tmp`` is removed, a discard that it did not finish is finished,
-nothing else is assumed, and nothing that is not known is touched (Invariant 9).
+Opening is recovery: what an interrupted run left in ``tmp`` is removed, what it had acknowledged and not synced is
+made durable if it is whole, a discard that it did not finish is finished, nothing else is assumed, and nothing that is
+not known is touched (Invariant 9).
 """
 
 import asyncio
@@ -10,14 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from dstore.chunkserver import paths, recovery
+from dstore.chunkserver.adopting import adopt_unsynced
 from dstore.chunkserver.catalog import Catalog
 from dstore.chunkserver.corruptmarks import CorruptMarks
+from dstore.chunkserver.directory_syncs import DirectorySyncs
+from dstore.chunkserver.doubts import GroupDoubts
 from dstore.chunkserver.durable import TemporaryNames, disk_error, says_disk_is_bad
 from dstore.chunkserver.epochs import GroupEpochs
 from dstore.chunkserver.holdings import Holdings
 from dstore.chunkserver.identity import DiskIdentity, bind_cluster, open_identity
 from dstore.chunkserver.recovery import Recovery
 from dstore.chunkserver.trash import Trash
+from dstore.chunkserver.unsynced import UnsyncedChunks
 from dstore.core.environment import Disk, Random
 from dstore.core.errors import Corrupt, DstoreError, NotReady, OutOfSpace, Unavailable
 from dstore.core.groups import Capacity, GroupEpoch
@@ -39,6 +44,9 @@ class ChunkStore:
         catalog: the chunks that are held, without corrupt ones.
         holdings: the same with lengths and checksums, for peers that compare; reads what the catalog lacks.
         trash: where chunks go that are not wanted any more.
+        directory_syncs: of this disk, shared.
+        doubts: groups of which acknowledged chunks may be lost here.
+        unsynced: chunks of the catalog that were acknowledged as replicated and are not durable yet.
         is_reconciled: whether the master's orders of this run were obeyed; before that, nothing is served.
     """
 
@@ -51,6 +59,9 @@ class ChunkStore:
         self.catalog = Catalog()
         self.holdings = Holdings(self)
         self.trash = Trash(self)
+        self.directory_syncs = DirectorySyncs(disk)
+        self.doubts = GroupDoubts(disk, self.directory_syncs)
+        self.unsynced = UnsyncedChunks(self, self.doubts)
         self.is_reconciled = False
         self._marks = CorruptMarks(disk)
         self._settled_sequence = 0
@@ -74,12 +85,19 @@ class ChunkStore:
         await recovery.empty_temporary(disk, found)
         store = cls(disk, name, await open_identity(disk, random, names), names)
         store.recovery = found
-        for directory in (paths.GROUPS, paths.CORRUPT, paths.TRASH):
+        for directory in (paths.GROUPS, paths.CORRUPT, paths.TRASH, paths.UNSYNCED, paths.DOUBTS):
             await disk.make_directory(directory)
         await store._recover(found)
+        await adopt_unsynced(store, found)
         return store
 
+    async def close(self) -> None:
+        """Make durable what is not; no writes may begin any more."""
+        await self.unsynced.close()
+
     async def _recover(self, found: Recovery) -> None:
+        async for group_id in recovery.list_doubts(self.disk, found):
+            self.doubts.recover(group_id)
         async for chunk_id, was_dropped in recovery.list_trash(self.disk, found):
             self.catalog.note(chunk_id)
             self.trash.recover(chunk_id, was_dropped=was_dropped)

@@ -9,6 +9,7 @@ from dstore.chunkserver import paths
 from dstore.chunkserver.records import RECORD_SIZE_BYTES_MAX, Value, decode_record, encode_record
 from dstore.core.environment import Disk
 from dstore.core.errors import DstoreError, OutOfSpace, Unavailable
+from dstore.core.ids import ChunkId
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Failures of this process or host, which say nothing about the disk.
@@ -16,7 +17,7 @@ _SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, e
 
 
 class TemporaryNames:
-    """Gives out names in ``tmp`` that were not used since the start; what an earlier run left was removed."""
+    """Gives out names of files on their way that were not used since the start; what an earlier run left is gone."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -25,6 +26,11 @@ class TemporaryNames:
         """Return the path of a new temporary file for ``name``."""
         self._count += 1
         return paths.temporary_path(name, self._count)
+
+    def new_unsynced(self, chunk_id: ChunkId) -> str:
+        """Return the path of a new file for a chunk that is to be acknowledged before it is synced."""
+        self._count += 1
+        return paths.unsynced_path(chunk_id, self._count)
 
 
 async def write_record(disk: Disk, path: str, fields: Mapping[str, Value], *, temporary: str) -> None:

@@ -82,7 +82,7 @@ class Holdings:
         store = self._store
         # One that gets its name, or is discarded, may only seem to be gone.
         async with store.translate(f"looking for chunk {chunk_id}"), store.committing(chunk_id):
-            if not store.catalog.has(chunk_id):
+            if not store.catalog.has(chunk_id) or store.unsynced.has(chunk_id):
                 return
             try:
                 file = await store.disk.open(paths.chunk_path(chunk_id))
@@ -153,7 +153,8 @@ class Holdings:
             if not store.catalog.has(chunk_id) or store.catalog.held(chunk_id) is not None:
                 return
             try:
-                chunk = await open_checked(store.disk, chunk_id, store.identity.cluster_id)
+                path = paths.chunk_path(chunk_id)
+                chunk = await open_checked(store.disk, path, chunk_id, store.identity.cluster_id)
                 await chunk.file.close()
             except FileNotFoundError:
                 store.catalog.remove(chunk_id)

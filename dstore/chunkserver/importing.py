@@ -55,6 +55,7 @@ async def import_chunk(
     """
     store.require_reconciled()
     store.require_wanted(chunk_id, is_new=False)
+    await store.unsynced.settle(chunk_id)
     if (own := await _own_copy(store, reader, chunk_id, expected)) is not None:
         return own
     store.require_good_disk()

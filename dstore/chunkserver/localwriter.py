@@ -1,10 +1,10 @@
-"""Writing one chunk to the own disk. States: receiving → committing → durable; from the first two also → dropped.
+"""Writing one chunk to the own disk. States: receiving → committing → acknowledged; from the first two also → dropped.
 
-Frames are checked as they arrive, and written behind (``newchunk``).
+Frames are checked as they arrive, and written behind (``newchunk``). A chunk that is to be replicated is acknowledged
+once it is written, and synced afterwards (``unsynced``), as long as there is room; else it is synced before, as others.
 """
 
 import asyncio
-import contextlib
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.chunkfile import ChunkHeader
@@ -52,7 +52,9 @@ async def _open(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> 
         # Invariant 7: the newer epoch is durable before the first thing is done under it.
         await store.epochs.adopt(chunk_id.group_id, header.group_epoch)
     chunk_header = ChunkHeader(header.cluster_id, chunk_id, header.length_bytes, header.descriptor)
-    return LocalWriter(store, reader, header, await NewChunk.create(store, chunk_header))
+    outlasts_process = header.durability is Durability.REPLICATED
+    chunk = await NewChunk.create(store, chunk_header, outlasts_process=outlasts_process)
+    return LocalWriter(store, reader, header, chunk)
 
 
 class LocalWriter:
@@ -80,7 +82,7 @@ class LocalWriter:
         await self._chunk.add(frame.data)
 
     async def finish(self, finish: WriteFinish) -> WriteResult:
-        """See ``ChunkWriter.finish``: file synced, renamed, directory synced (Invariant 1).
+        """See ``ChunkWriter.finish``: file synced, renamed, directory synced, unless less was asked for (Invariant 1).
 
         Raises:
             AlreadyExists: ``CHUNK_EXISTS``.
@@ -98,11 +100,11 @@ class LocalWriter:
                 reason="CHUNK_CRC_MISMATCH",
             )
         # Once it has begun, a commit comes to its end even when the caller is gone: its outcome stays definite.
-        self._commit = asyncio.create_task(self._make_durable())
+        self._commit = asyncio.create_task(self._store_chunk())
         return await asyncio.shield(self._commit)
 
     async def abort(self) -> None:
-        """See ``ChunkWriter.abort``. A chunk that is durable stays: it is the master's to collect."""
+        """See ``ChunkWriter.abort``. A chunk that is stored stays: it is the master's to collect."""
         await asyncio.shield(asyncio.ensure_future(self._drop()))
 
     def _check(self, frame: Frame) -> None:
@@ -133,33 +135,42 @@ class LocalWriter:
             )
         self._chunk.raise_failure()
 
-    async def _make_durable(self) -> WriteResult:
-        await self._chunk.seal()
-        chunk_id = self._header.chunk_id
-        async with self._store.translate(f"storing chunk {chunk_id}"), self._store.committing(chunk_id):
-            # Invariant 7: the orders may have moved on while the frames came, and during every wait here.
-            self._check_wanted()
-            if not await self._is_stored():
+    async def _store_chunk(self) -> WriteResult:
+        await self._chunk.write_out()
+        is_synced = self._header.durability is Durability.SYNCED or not self._store.unsynced.takes(
+            self._header.length_bytes
+        )
+        if is_synced:
+            await self._chunk.sync()
+        durability = await self._commit_chunk(is_synced=is_synced)
+        return WriteResult((ReplicaAck(self._store.identity.server_id, durability),))
+
+    async def _commit_chunk(self, *, is_synced: bool) -> Durability:
+        """Put the chunk where it belongs, and return what may be acknowledged."""
+        store, chunk_id = self._store, self._header.chunk_id
+        while True:
+            if is_synced:
+                await store.unsynced.settle(chunk_id)
+            async with store.translate(f"storing chunk {chunk_id}"), store.committing(chunk_id):
+                # Invariant 7: the orders may have moved on while the frames came, and during every wait here.
                 self._check_wanted()
-                await self._give_name()
-            self._check_wanted()
-        return WriteResult((ReplicaAck(self._store.identity.server_id, Durability.SYNCED),))
+                if await self._is_stored():
+                    if is_synced and store.unsynced.has(chunk_id):
+                        continue
+                elif is_synced:
+                    self._check_wanted()
+                    await self._chunk.store_name()
+                    store.catalog.add(chunk_id, self._chunk.held)
+                else:
+                    await store.doubts.mark(chunk_id.group_id)
+                    self._check_wanted()
+                    store.unsynced.add(self._chunk)
+                self._check_wanted()
+                return Durability.REPLICATED if store.unsynced.has(chunk_id) else Durability.SYNCED
 
     def _check_wanted(self) -> None:
         self._store.epochs.check(self._header.chunk_id.group_id, self._header.group_epoch)
         self._store.require_wanted(self._header.chunk_id, is_new=True)
-
-    async def _give_name(self) -> None:
-        disk, chunk_id = self._store.disk, self._header.chunk_id
-        await self._chunk.give_name()
-        try:
-            await disk.sync_directory(paths.chunk_directory(chunk_id))
-        except OSError:
-            # Whether the name lasts is unknown, and nobody was told that it does: the copy is dropped.
-            with contextlib.suppress(OSError):
-                await disk.remove(paths.chunk_path(chunk_id))
-            raise
-        self._store.catalog.add(chunk_id, self._chunk.held)
 
     async def _is_stored(self) -> bool:
         """Tell whether the same chunk is already there, and intact. Invariant 6: it is never replaced."""
@@ -171,8 +182,9 @@ class LocalWriter:
         expected = (self._header.length_bytes, self._chunk.crc32c, self._header.descriptor)
         if (stat.length_bytes, stat.crc32c, stat.descriptor) != expected:
             raise _exists(chunk_id, self._store.name)
-        # Its writer may have been interrupted before this.
-        await self._store.disk.sync_directory(paths.chunk_directory(chunk_id))
+        if not self._store.unsynced.has(chunk_id):
+            # Its writer may have been interrupted before this.
+            await self._store.directory_syncs.sync(paths.chunk_directory(chunk_id))
         await self._chunk.drop()
         return True
 

@@ -1,18 +1,27 @@
 """A chunk file on its way: written in ``tmp``, behind whoever has the data, then given its name.
 
-States: receiving → sealed → named; from the first two also → dropped. Data is summed as it is added, on the event
-loop, and written behind it: while one write is with the disk, the next pieces gather and go out together. At most
-``RELAY_FRAMES_MAX`` of them wait, then ``add`` does.
+    receiving ── write_out ──▶ written ── sync ──▶ sealed ── store_name ──▶ named
+        └─────────────────────────┴──────────────────┴── drop ──▶ dropped
+
+Data is summed as it is added, on the event loop, and written behind it: while one write is with the disk, the next
+pieces gather and go out together. At most ``RELAY_FRAMES_MAX`` of them wait, then ``add`` does.
+
+A chunk that may be acknowledged before it is synced lies in ``unsynced`` instead, where the next start looks for it.
 """
 
 import asyncio
+import contextlib
+from typing import TYPE_CHECKING
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.chunkfile import BlockSums, ChunkHeader, encode_footer, encode_header
-from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.core.digests import HeldChunk
 from dstore.core.environment import Buffer, DiskFile
+from dstore.core.ids import ChunkId
 from dstore.core.limits import RELAY_FRAMES_MAX
+
+if TYPE_CHECKING:
+    from dstore.chunkserver.chunkstore import ChunkStore
 
 
 class NewChunk:
@@ -20,14 +29,15 @@ class NewChunk:
 
     Attributes:
         received_bytes: of ciphertext, so far.
+        path: where the file is until it has its name.
     """
 
-    def __init__(self, store: ChunkStore, header: ChunkHeader, file: DiskFile, temporary: str) -> None:
+    def __init__(self, store: "ChunkStore", header: ChunkHeader, file: DiskFile, path: str) -> None:
         self.received_bytes = 0
         self._store = store
         self._header = header
         self._file = file
-        self._temporary = temporary
+        self.path = path
         self._page = encode_header(header)
         self._sums = BlockSums()
         self._waiting: list[Buffer] = [self._page]
@@ -38,8 +48,11 @@ class NewChunk:
         self._is_dropped = False
 
     @classmethod
-    async def create(cls, store: ChunkStore, header: ChunkHeader) -> "NewChunk":
+    async def create(cls, store: "ChunkStore", header: ChunkHeader, *, outlasts_process: bool = False) -> "NewChunk":
         """Begin a file, and make the directory that it is for.
+
+        Args:
+            outlasts_process: whether the next start is to look for it, once it is written.
 
         Raises:
             OutOfSpace: ``DISK_FULL``.
@@ -47,9 +60,15 @@ class NewChunk:
         """
         async with store.translate(f"beginning chunk {header.chunk_id}"):
             await store.prepare_directory(header.chunk_id)
-            temporary = store.names.new(str(header.chunk_id))
-            file = await store.disk.create(temporary)
-        return cls(store, header, file, temporary)
+            chunk_id, names = header.chunk_id, store.names
+            path = names.new_unsynced(chunk_id) if outlasts_process else names.new(str(chunk_id))
+            file = await store.disk.create(path)
+        return cls(store, header, file, path)
+
+    @property
+    def chunk_id(self) -> ChunkId:
+        """Whose file it is."""
+        return self._header.chunk_id
 
     @property
     def crc32c(self) -> int:
@@ -83,8 +102,8 @@ class NewChunk:
         if self._flush is not None and self._flush.done():
             self._flush.result()
 
-    async def seal(self) -> None:
-        """Write the footer, and make the content durable.
+    async def write_out(self) -> None:
+        """Write the footer and all that waits; from here on only the power can take it.
 
         Raises:
             OutOfSpace: ``DISK_FULL``.
@@ -95,9 +114,22 @@ class NewChunk:
         self._start_flush()
         assert self._flush is not None
         await self._flush
+
+    async def sync(self) -> None:
+        """Make the content durable.
+
+        Raises:
+            OutOfSpace: ``DISK_FULL``.
+            Unavailable: ``DISK_FAILED``.
+        """
         async with self._store.translate(f"storing chunk {self._header.chunk_id}"):
             await self._file.sync()
             await self._file.close()
+
+    async def seal(self) -> None:
+        """Write everything, and make it durable; as ``write_out`` and ``sync``."""
+        await self.write_out()
+        await self.sync()
 
     async def give_name(self) -> None:
         """Put the file into its place, whatever was there; not durable before the directory is synced.
@@ -105,8 +137,23 @@ class NewChunk:
         Raises:
             OSError: the disk failed.
         """
-        await self._store.disk.rename(self._temporary, paths.chunk_path(self._header.chunk_id))
+        await self._store.disk.rename(self.path, paths.chunk_path(self._header.chunk_id))
         self._is_dropped = True
+
+    async def store_name(self) -> None:
+        """Give the file, which is synced, a name that lasts, where nothing was.
+
+        Raises:
+            OSError: whether the name lasts is unknown, and nobody was told that it does: the copy is dropped.
+        """
+        store, chunk_id = self._store, self._header.chunk_id
+        await self.give_name()
+        try:
+            await store.directory_syncs.sync(paths.chunk_directory(chunk_id))
+        except OSError:
+            with contextlib.suppress(OSError):
+                await store.disk.remove(paths.chunk_path(chunk_id))
+            raise
 
     async def drop(self) -> None:
         """Remove the file, unless it has its name; allowed at any time, never raises."""
@@ -122,7 +169,7 @@ class NewChunk:
                 self._flush.exception()  # it was raised already, or nobody is left to hear it
         try:
             await self._file.close()
-            await self._store.disk.remove(self._temporary)
+            await self._store.disk.remove(self.path)
         except FileNotFoundError:
             return
         except OSError as error:

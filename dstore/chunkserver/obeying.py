@@ -159,6 +159,9 @@ class Obedience:
             await self._store_standing(orders.standing)
             shortage = await self._adopt_assignments(orders)
             self._store.settled_sequence = orders.settled_sequence
+            if orders.examined:
+                self._store.doubts.examined(orders.examined)
+                self._store.unsynced.wake()
             self._configure(orders.settings)
             self._follow(self._assignments, orders.missing)
             self._accepted = orders

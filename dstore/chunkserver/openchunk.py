@@ -1,6 +1,5 @@
 """An open chunk file, and the checks that come before any of its bytes."""
 
-from dstore.chunkserver import paths
 from dstore.chunkserver.chunkfile import (
     ChunkFooter,
     ChunkHeader,
@@ -69,7 +68,7 @@ class OpenChunk:
         return Frame(offset, crc32c(data), data)
 
 
-async def open_checked(disk: Disk, chunk_id: ChunkId, cluster_id: ClusterId | None) -> OpenChunk:
+async def open_checked(disk: Disk, path: str, chunk_id: ChunkId, cluster_id: ClusterId | None) -> OpenChunk:
     """Open a chunk file and check its header and footer, and that it is the chunk that its name says.
 
     Raises:
@@ -77,7 +76,7 @@ async def open_checked(disk: Disk, chunk_id: ChunkId, cluster_id: ClusterId | No
         Corrupt: a check failed; ``metadata["problem"]`` says which.
         OSError: the disk failed.
     """
-    file = await disk.open(paths.chunk_path(chunk_id))
+    file = await disk.open(path)
     try:
         page = await file.read_at(0, CHUNK_FILE_HEADER_SIZE_BYTES)
         header = decode_header(page)

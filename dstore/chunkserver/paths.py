@@ -9,6 +9,8 @@
     corrupt/<chunk id>                             an empty file: the chunk failed a check
     trash/<chunk id>                               a chunk that was discarded; an empty file when it was not here
     trash/<chunk id>.dropped                       a chunk that was moved away with its whole group
+    unsynced/<chunk id>.<number>                   a chunk that may have been acknowledged before it was synced
+    doubts/<group>                                 an empty file: chunks of the group may have been so, and be lost
     tmp/<name>.<number>                            a file that is being written; removed at the next start
 
 ``<group>`` is 8 hex digits, ``<fan-out>`` the last 2 hex digits of the chunk's sequence: at most 256
@@ -23,8 +25,10 @@ GROUPS = "groups"
 TEMPORARY = "tmp"
 CORRUPT = "corrupt"
 TRASH = "trash"
+UNSYNCED = "unsynced"
+DOUBTS = "doubts"
 #: All directories of the root.
-DIRECTORIES = (TEMPORARY, GROUPS, CORRUPT, TRASH)
+DIRECTORIES = (TEMPORARY, GROUPS, CORRUPT, TRASH, UNSYNCED, DOUBTS)
 IDENTITY = "IDENTITY"
 STANDING = "STANDING"
 SCRUB = "SCRUB"
@@ -36,6 +40,7 @@ PROBE = "PROBE"
 _GROUP = re.compile(r"[0-9a-f]{8}")
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
 _CHUNK = re.compile(r"[0-9a-f]{8}-[0-9a-f]{16}")
+_UNSYNCED = re.compile(r"([0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
 _DROPPED = ".dropped"
 _TEMPORARY = re.compile(r"(?:IDENTITY|STANDING|SCRUB|PROBE|EPOCH-[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{16})\.[0-9]+")
 
@@ -82,6 +87,16 @@ def temporary_path(name: str, number: int) -> str:
     return f"{TEMPORARY}/{path}"
 
 
+def unsynced_path(chunk_id: ChunkId, number: int) -> str:
+    """Return the path of a chunk that is acknowledged before it is synced; ``number`` as in ``temporary_path``."""
+    return f"{UNSYNCED}/{chunk_id}.{number}"
+
+
+def doubt_path(group_id: GroupId) -> str:
+    """Return the path of the mark that chunks of a group may be acknowledged and not synced."""
+    return f"{DOUBTS}/{group_id:08x}"
+
+
 def is_temporary(name: str) -> bool:
     """Tell whether a name in ``tmp`` is one of ours, and may thus be removed by recovery."""
     return _TEMPORARY.fullmatch(name) is not None
@@ -100,6 +115,12 @@ def parse_fan_out(name: str) -> int | None:
 def parse_corrupt(name: str) -> ChunkId | None:
     """Return the chunk that a name in ``corrupt`` stands for; None when it stands for none."""
     return ChunkId.parse(name) if _CHUNK.fullmatch(name) else None
+
+
+def parse_unsynced(name: str) -> ChunkId | None:
+    """Return the chunk that a name in ``unsynced`` stands for; None when it stands for none."""
+    match = _UNSYNCED.fullmatch(name)
+    return ChunkId.parse(match[1]) if match else None
 
 
 def parse_trash(name: str) -> tuple[ChunkId, bool] | None:

@@ -17,12 +17,14 @@ class Recovery:
 
     Attributes:
         removed_count: unfinished files that were removed from ``tmp``.
+        adopted_count: chunks that were not synced, and are durable now.
         unknown_count: names that mean nothing here; left alone.
         unknown_paths: the first of them.
     """
 
     removed_count: int = 0
     chunk_count: int = 0
+    adopted_count: int = 0
     unknown_count: int = 0
     unknown_paths: tuple[str, ...] = ()
 
@@ -55,6 +57,27 @@ async def list_corrupt(disk: Disk, recovery: Recovery) -> set[ChunkId]:
         else:
             marked.add(chunk_id)
     return marked
+
+
+async def list_doubts(disk: Disk, recovery: Recovery) -> AsyncIterator[GroupId]:
+    """Yield the groups of which chunks may have been acknowledged and not synced."""
+    for name in await disk.list(paths.DOUBTS):
+        group_id = paths.parse_group(name)
+        if group_id is None:
+            recovery.report_unknown(f"{paths.DOUBTS}/{name}")
+        else:
+            yield group_id
+
+
+async def list_unsynced(disk: Disk, recovery: Recovery) -> AsyncIterator[tuple[ChunkId, str]]:
+    """Yield the chunks that may have been acknowledged and not synced, with the paths of their files."""
+    for name in await disk.list(paths.UNSYNCED):
+        path = f"{paths.UNSYNCED}/{name}"
+        chunk_id = paths.parse_unsynced(name)
+        if chunk_id is None:
+            recovery.report_unknown(path)
+        else:
+            yield chunk_id, path
 
 
 async def list_trash(disk: Disk, recovery: Recovery) -> AsyncIterator[tuple[ChunkId, bool]]:

@@ -72,6 +72,8 @@ class Reporter:
             outcomes=self._outcomes.report(),
             scrub=self._scrub(),
             copying=self._copying(),
+            unsynced=store.unsynced.report(),
+            doubts=store.doubts.report(),
             sent_ns=self._clock.wall_ns(),
         )
 

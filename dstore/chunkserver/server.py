@@ -160,7 +160,8 @@ class Chunkserver:
         )
 
     async def close(self) -> None:
-        """Close the files that are kept open."""
+        """Make durable what is not, and close the files that are kept open."""
+        await self.store.close()
         await self.chunks.close()
         await self._reader.close()
 
@@ -181,6 +182,8 @@ class Chunkserver:
             Unavailable: ``DISK_FAILED``, also when the disk is suspect: after a sync that failed, the next one may
                 succeed without having written anything, so nothing that is compared would be sure to last.
         """
+        # Whoever counts as filled by this must have it for good.
+        await self.store.unsynced.settle_group(group_id)
         self.store.require_good_disk()
         return await self.store.holdings.digest(group_id)
 
@@ -189,11 +192,12 @@ class Chunkserver:
         return not self.store.catalog.has(chunk_id) and not self.store.trash.contains(chunk_id)
 
     async def is_intact(self, chunk_id: ChunkId) -> bool:
-        """Read a whole chunk, and make sure that its name is durable; False when it is not here, or damaged.
+        """Read a whole chunk, and make sure that it is durable; False when it is not here, or damaged.
 
         Raises:
             Unavailable: ``DISK_FAILED``, also when the disk is suspect.
         """
+        await self.store.unsynced.settle(chunk_id)
         self.store.require_good_disk()
         if await self.store.holdings.held(chunk_id) is None:
             return False

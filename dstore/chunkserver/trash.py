@@ -147,6 +147,7 @@ class Trash:
                 self._arriving.difference_update(chunk_ids)
 
     async def _discard_one(self, chunk_id: ChunkId) -> None:
+        await self._store.unsynced.settle(chunk_id)
         async with self._store.committing(chunk_id):
             self._is_synced = False
             if not await self._move(chunk_id, paths.discarded_path(chunk_id)):
@@ -166,6 +167,7 @@ class Trash:
         store.require_good_disk()
         async with self._lock, store.translate("moving a group to the trash"):
             for chunk_id in chunk_ids:
+                await store.unsynced.settle(chunk_id)
                 async with store.committing(chunk_id):
                     store.epochs.check(chunk_id.group_id, epoch)
                     if await self._move(chunk_id, paths.dropped_path(chunk_id)):

@@ -7,10 +7,17 @@ from dstore.core.ids import ChunkId, ClusterId, ServerId
 
 
 class Durability(Enum):
-    """What an acknowledgement promises."""
+    """What an acknowledgement promises of each replica that it counts."""
 
-    #: On stable storage: file fsync, rename, directory fsync.
+    #: On stable storage: file fsync, rename, directory fsync. Survives the power loss of every node at once.
     SYNCED = "synced"
+    #: Written, and in the memory of its machine; on stable storage within a second or so. Survives the end of every
+    #: process, and the power loss of all machines but one.
+    REPLICATED = "replicated"
+
+    def covers(self, wanted: "Durability") -> bool:
+        """Tell whether a copy that promises this is as durable as was asked for."""
+        return self is wanted or self is Durability.SYNCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class WriteFinish:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaAck:
-    """One replica that is as durable as was asked for."""
+    """One replica, and how durable it is: as was asked for, or more."""
 
     server_id: ServerId
     durability: Durability

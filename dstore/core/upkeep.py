@@ -125,6 +125,31 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsyncedReport:
+    """What a server has acknowledged as replicated and not synced yet: a power loss now would take it there.
+
+    Attributes:
+        age_s: of the oldest; 0 when there is none.
+    """
+
+    chunk_count: int
+    size_bytes: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDoubt:
+    """A server may lack chunks of a group that it has acknowledged: it ended, or failed, before they were synced.
+
+    Attributes:
+        number: another one for every new doubt of one run of the server.
+    """
+
+    group_id: GroupId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """What a chunkserver reports every second or so.
 
@@ -136,6 +161,7 @@ class Heartbeat:
         assignments_digest: of the assignments that it goes by; empty when it has none.
         suspicion: why its disk takes no writes; empty when it is good.
         queue_depth: calls to the disk that wait for a thread.
+        doubts: groups that are to be compared with what was committed; told until orders say that they were.
         sent_ns: when it was made, by the server's wall clock; 0 when it does not say.
     """
 
@@ -159,6 +185,8 @@ class Heartbeat:
     outcomes: Outcomes = Outcomes()
     scrub: ScrubReport = ScrubReport(0, 0.0, 0, None)
     copying: CopyReport = CopyReport(0, 0, 0, 0, "")
+    unsynced: UnsyncedReport = UnsyncedReport(0, 0, 0.0)
+    doubts: tuple[GroupDoubt, ...] = ()
     sent_ns: int = 0
 
 
@@ -221,6 +249,7 @@ class Orders:
         missing: chunks that the server should hold and does not; to be copied. Up to a bound, most urgent first.
         discards: chunks to be moved to the trash.
         drops: groups that it is no member of, to be moved to the trash whole; the epochs are those of the order.
+        examined: doubts of this run of the server that were looked into.
     """
 
     standing: Standing
@@ -231,6 +260,7 @@ class Orders:
     discards: tuple[ChunkId, ...]
     drops: tuple[GroupEpoch, ...]
     settings: UpkeepSettings
+    examined: tuple[GroupDoubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from dstore.v1 import types_pb2 as dstore_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64store/v1/chunk_service.proto\x12\tdstore.v1\x1a\x15\x64store/v1/types.proto\"5\n\x05\x46rame\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xb5\x03\n\x11WriteChunkRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.dstore.v1.WriteChunkRequest.HeaderH\x00\x12!\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x10.dstore.v1.FrameH\x00\x12\x35\n\x06\x66inish\x18\x03 \x01(\x0b\x32#.dstore.v1.WriteChunkRequest.FinishH\x00\x1a\xd3\x01\n\x06Header\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x13\n\x0bgroup_epoch\x18\x03 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x04 \x01(\r\x12)\n\ndurability\x18\x05 \x01(\x0e\x32\x15.dstore.v1.Durability\x12%\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x16.dstore.v1.ChainMember\x12\x12\n\ndescriptor\x18\x07 \x01(\x0c\x1a.\n\x06\x46inish\x12\x14\n\x0clength_bytes\x18\x01 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\x42\t\n\x07payload\"J\n\nReplicaAck\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12)\n\ndurability\x18\x02 \x01(\x0e\x32\x15.dstore.v1.Durability\"=\n\x12WriteChunkResponse\x12\'\n\x08replicas\x18\x01 \x03(\x0b\x32\x15.dstore.v1.ReplicaAck\"x\n\x10ReadChunkRequest\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x66rame_size_bytes\x18\x04 \x01(\r\"4\n\x11ReadChunkResponse\x12\x1f\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x10.dstore.v1.Frame\"8\n\x10StatChunkRequest\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\"s\n\x11StatChunkResponse\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x14\n\x0clength_bytes\x18\x02 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07\x12\x12\n\ndescriptor\x18\x04 \x01(\x0c\")\n\x15GetGroupDigestRequest\x12\x10\n\x08group_id\x18\x01 \x01(\r\"_\n\x16GetGroupDigestResponse\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x04 \x03(\x0c\"o\n\x10ListGroupRequest\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\x13\n\x06\x62ucket\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\x12\x11\n\tpage_size\x18\x04 \x01(\rB\t\n\x07_bucket\"L\n\x11ListGroupResponse\x12$\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x14.dstore.v1.HeldChunk\x12\x11\n\tlast_page\x18\x02 \x01(\x08\"C\n\tHeldChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x02 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07*?\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44URABILITY_SYNCED\x10\x01\x32\x8c\x03\n\x0c\x43hunkService\x12K\n\nWriteChunk\x12\x1c.dstore.v1.WriteChunkRequest\x1a\x1d.dstore.v1.WriteChunkResponse(\x01\x12H\n\tReadChunk\x12\x1b.dstore.v1.ReadChunkRequest\x1a\x1c.dstore.v1.ReadChunkResponse0\x01\x12\x46\n\tStatChunk\x12\x1b.dstore.v1.StatChunkRequest\x1a\x1c.dstore.v1.StatChunkResponse\x12U\n\x0eGetGroupDigest\x12 .dstore.v1.GetGroupDigestRequest\x1a!.dstore.v1.GetGroupDigestResponse\x12\x46\n\tListGroup\x12\x1b.dstore.v1.ListGroupRequest\x1a\x1c.dstore.v1.ListGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64store/v1/chunk_service.proto\x12\tdstore.v1\x1a\x15\x64store/v1/types.proto\"5\n\x05\x46rame\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xb5\x03\n\x11WriteChunkRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.dstore.v1.WriteChunkRequest.HeaderH\x00\x12!\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x10.dstore.v1.FrameH\x00\x12\x35\n\x06\x66inish\x18\x03 \x01(\x0b\x32#.dstore.v1.WriteChunkRequest.FinishH\x00\x1a\xd3\x01\n\x06Header\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x13\n\x0bgroup_epoch\x18\x03 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x04 \x01(\r\x12)\n\ndurability\x18\x05 \x01(\x0e\x32\x15.dstore.v1.Durability\x12%\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x16.dstore.v1.ChainMember\x12\x12\n\ndescriptor\x18\x07 \x01(\x0c\x1a.\n\x06\x46inish\x12\x14\n\x0clength_bytes\x18\x01 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\x42\t\n\x07payload\"J\n\nReplicaAck\x12\x11\n\tserver_id\x18\x01 \x01(\t\x12)\n\ndurability\x18\x02 \x01(\x0e\x32\x15.dstore.v1.Durability\"=\n\x12WriteChunkResponse\x12\'\n\x08replicas\x18\x01 \x03(\x0b\x32\x15.dstore.v1.ReplicaAck\"x\n\x10ReadChunkRequest\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x66rame_size_bytes\x18\x04 \x01(\r\"4\n\x11ReadChunkResponse\x12\x1f\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x10.dstore.v1.Frame\"^\n\x10ReadRangeRequest\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x03 \x01(\r\"4\n\x11ReadRangeResponse\x12\x1f\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x10.dstore.v1.Frame\"8\n\x10StatChunkRequest\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\"s\n\x11StatChunkResponse\x12$\n\x08\x63hunk_id\x18\x01 \x01(\x0b\x32\x12.dstore.v1.ChunkId\x12\x14\n\x0clength_bytes\x18\x02 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07\x12\x12\n\ndescriptor\x18\x04 \x01(\x0c\")\n\x15GetGroupDigestRequest\x12\x10\n\x08group_id\x18\x01 \x01(\r\"_\n\x16GetGroupDigestResponse\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\x04\x12\x0f\n\x07\x62uckets\x18\x04 \x03(\x0c\"o\n\x10ListGroupRequest\x12\x10\n\x08group_id\x18\x01 \x01(\r\x12\x13\n\x06\x62ucket\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x04\x12\x11\n\tpage_size\x18\x04 \x01(\rB\t\n\x07_bucket\"L\n\x11ListGroupResponse\x12$\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x14.dstore.v1.HeldChunk\x12\x11\n\tlast_page\x18\x02 \x01(\x08\"C\n\tHeldChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x14\n\x0clength_bytes\x18\x02 \x01(\r\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07*Z\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44URABILITY_SYNCED\x10\x01\x12\x19\n\x15\x44URABILITY_REPLICATED\x10\x02\x32\xd4\x03\n\x0c\x43hunkService\x12K\n\nWriteChunk\x12\x1c.dstore.v1.WriteChunkRequest\x1a\x1d.dstore.v1.WriteChunkResponse(\x01\x12H\n\tReadChunk\x12\x1b.dstore.v1.ReadChunkRequest\x1a\x1c.dstore.v1.ReadChunkResponse0\x01\x12\x46\n\tReadRange\x12\x1b.dstore.v1.ReadRangeRequest\x1a\x1c.dstore.v1.ReadRangeResponse\x12\x46\n\tStatChunk\x12\x1b.dstore.v1.StatChunkRequest\x1a\x1c.dstore.v1.StatChunkResponse\x12U\n\x0eGetGroupDigest\x12 .dstore.v1.GetGroupDigestRequest\x1a!.dstore.v1.GetGroupDigestResponse\x12\x46\n\tListGroup\x12\x1b.dstore.v1.ListGroupRequest\x1a\x1c.dstore.v1.ListGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dstore.v1.chunk_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DURABILITY']._serialized_start=1452
-  _globals['_DURABILITY']._serialized_end=1515
+  _globals['_DURABILITY']._serialized_start=1602
+  _globals['_DURABILITY']._serialized_end=1692
   _globals['_FRAME']._serialized_start=67
   _globals['_FRAME']._serialized_end=120
   _globals['_WRITECHUNKREQUEST']._serialized_start=123
@@ -50,20 +50,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READCHUNKREQUEST']._serialized_end=821
   _globals['_READCHUNKRESPONSE']._serialized_start=823
   _globals['_READCHUNKRESPONSE']._serialized_end=875
-  _globals['_STATCHUNKREQUEST']._serialized_start=877
-  _globals['_STATCHUNKREQUEST']._serialized_end=933
-  _globals['_STATCHUNKRESPONSE']._serialized_start=935
-  _globals['_STATCHUNKRESPONSE']._serialized_end=1050
-  _globals['_GETGROUPDIGESTREQUEST']._serialized_start=1052
-  _globals['_GETGROUPDIGESTREQUEST']._serialized_end=1093
-  _globals['_GETGROUPDIGESTRESPONSE']._serialized_start=1095
-  _globals['_GETGROUPDIGESTRESPONSE']._serialized_end=1190
-  _globals['_LISTGROUPREQUEST']._serialized_start=1192
-  _globals['_LISTGROUPREQUEST']._serialized_end=1303
-  _globals['_LISTGROUPRESPONSE']._serialized_start=1305
-  _globals['_LISTGROUPRESPONSE']._serialized_end=1381
-  _globals['_HELDCHUNK']._serialized_start=1383
-  _globals['_HELDCHUNK']._serialized_end=1450
-  _globals['_CHUNKSERVICE']._serialized_start=1518
-  _globals['_CHUNKSERVICE']._serialized_end=1914
+  _globals['_READRANGEREQUEST']._serialized_start=877
+  _globals['_READRANGEREQUEST']._serialized_end=971
+  _globals['_READRANGERESPONSE']._serialized_start=973
+  _globals['_READRANGERESPONSE']._serialized_end=1025
+  _globals['_STATCHUNKREQUEST']._serialized_start=1027
+  _globals['_STATCHUNKREQUEST']._serialized_end=1083
+  _globals['_STATCHUNKRESPONSE']._serialized_start=1085
+  _globals['_STATCHUNKRESPONSE']._serialized_end=1200
+  _globals['_GETGROUPDIGESTREQUEST']._serialized_start=1202
+  _globals['_GETGROUPDIGESTREQUEST']._serialized_end=1243
+  _globals['_GETGROUPDIGESTRESPONSE']._serialized_start=1245
+  _globals['_GETGROUPDIGESTRESPONSE']._serialized_end=1340
+  _globals['_LISTGROUPREQUEST']._serialized_start=1342
+  _globals['_LISTGROUPREQUEST']._serialized_end=1453
+  _globals['_LISTGROUPRESPONSE']._serialized_start=1455
+  _globals['_LISTGROUPRESPONSE']._serialized_end=1531
+  _globals['_HELDCHUNK']._serialized_start=1533
+  _globals['_HELDCHUNK']._serialized_end=1600
+  _globals['_CHUNKSERVICE']._serialized_start=1695
+  _globals['_CHUNKSERVICE']._serialized_end=2163
 # @@protoc_insertion_point(module_scope)

@@ -12,8 +12,10 @@ class Durability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DURABILITY_UNSPECIFIED: _ClassVar[Durability]
     DURABILITY_SYNCED: _ClassVar[Durability]
+    DURABILITY_REPLICATED: _ClassVar[Durability]
 DURABILITY_UNSPECIFIED: Durability
 DURABILITY_SYNCED: Durability
+DURABILITY_REPLICATED: Durability
 
 class Frame(_message.Message):
     __slots__ = ("offset", "crc32c", "data")
@@ -86,6 +88,22 @@ class ReadChunkRequest(_message.Message):
     def __init__(self, chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ..., offset: _Optional[int] = ..., length_bytes: _Optional[int] = ..., frame_size_bytes: _Optional[int] = ...) -> None: ...
 
 class ReadChunkResponse(_message.Message):
+    __slots__ = ("frame",)
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    frame: Frame
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
+
+class ReadRangeRequest(_message.Message):
+    __slots__ = ("chunk_id", "offset", "length_bytes")
+    CHUNK_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    chunk_id: _types_pb2.ChunkId
+    offset: int
+    length_bytes: int
+    def __init__(self, chunk_id: _Optional[_Union[_types_pb2.ChunkId, _Mapping]] = ..., offset: _Optional[int] = ..., length_bytes: _Optional[int] = ...) -> None: ...
+
+class ReadRangeResponse(_message.Message):
     __slots__ = ("frame",)
     FRAME_FIELD_NUMBER: _ClassVar[int]
     frame: Frame

@@ -54,7 +54,7 @@ class Standing(_message.Message):
     def __init__(self, leader_epoch: _Optional[int] = ..., history_id: _Optional[str] = ..., transaction: _Optional[int] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying", "send_time")
+    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying", "send_time", "unsynced_chunk_count", "unsynced_bytes", "unsynced_age", "doubts")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,10 @@ class HeartbeatRequest(_message.Message):
     SCRUB_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
     SEND_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNSYNCED_CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNSYNCED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNSYNCED_AGE_FIELD_NUMBER: _ClassVar[int]
+    DOUBTS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     boot_id: str
     total_bytes: int
@@ -101,7 +105,19 @@ class HeartbeatRequest(_message.Message):
     scrub: ScrubReport
     copying: CopyReport
     send_time: _timestamp_pb2.Timestamp
-    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    unsynced_chunk_count: int
+    unsynced_bytes: int
+    unsynced_age: _duration_pb2.Duration
+    doubts: _containers.RepeatedCompositeFieldContainer[GroupDoubt]
+    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unsynced_chunk_count: _Optional[int] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., doubts: _Optional[_Iterable[_Union[GroupDoubt, _Mapping]]] = ...) -> None: ...
+
+class GroupDoubt(_message.Message):
+    __slots__ = ("group_id", "number")
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    group_id: int
+    number: int
+    def __init__(self, group_id: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class GroupSummary(_message.Message):
     __slots__ = ("group_id", "epoch", "chunk_count", "chunk_bytes", "digest")
@@ -174,7 +190,7 @@ class HeartbeatResponse(_message.Message):
     def __init__(self, orders: _Optional[_Union[Orders, _Mapping]] = ...) -> None: ...
 
 class Orders(_message.Message):
-    __slots__ = ("standing", "settled_sequence", "assignments_unchanged", "assignments", "assignments_digest", "missing", "discards", "drops", "settings")
+    __slots__ = ("standing", "settled_sequence", "assignments_unchanged", "assignments", "assignments_digest", "missing", "discards", "drops", "settings", "examined")
     STANDING_FIELD_NUMBER: _ClassVar[int]
     SETTLED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENTS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +200,7 @@ class Orders(_message.Message):
     DISCARDS_FIELD_NUMBER: _ClassVar[int]
     DROPS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    EXAMINED_FIELD_NUMBER: _ClassVar[int]
     standing: Standing
     settled_sequence: int
     assignments_unchanged: bool
@@ -193,7 +210,8 @@ class Orders(_message.Message):
     discards: _containers.RepeatedCompositeFieldContainer[_types_pb2.ChunkId]
     drops: _containers.RepeatedCompositeFieldContainer[_types_pb2.GroupEpoch]
     settings: UpkeepSettings
-    def __init__(self, standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., assignments_unchanged: bool = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., assignments_digest: _Optional[bytes] = ..., missing: _Optional[_Iterable[_Union[_types_pb2.ChunkId, _Mapping]]] = ..., discards: _Optional[_Iterable[_Union[_types_pb2.ChunkId, _Mapping]]] = ..., drops: _Optional[_Iterable[_Union[_types_pb2.GroupEpoch, _Mapping]]] = ..., settings: _Optional[_Union[UpkeepSettings, _Mapping]] = ...) -> None: ...
+    examined: _containers.RepeatedCompositeFieldContainer[GroupDoubt]
+    def __init__(self, standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., assignments_unchanged: bool = ..., assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., assignments_digest: _Optional[bytes] = ..., missing: _Optional[_Iterable[_Union[_types_pb2.ChunkId, _Mapping]]] = ..., discards: _Optional[_Iterable[_Union[_types_pb2.ChunkId, _Mapping]]] = ..., drops: _Optional[_Iterable[_Union[_types_pb2.GroupEpoch, _Mapping]]] = ..., settings: _Optional[_Union[UpkeepSettings, _Mapping]] = ..., examined: _Optional[_Iterable[_Union[GroupDoubt, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
     __slots__ = ("group_id", "epoch", "state", "urgency", "sources")

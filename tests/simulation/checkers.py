@@ -192,7 +192,7 @@ class Checkers:
                 for path in sorted(disk.names)
                 if name not in absent
                 and (
-                    path.startswith(("tmp/", "trash/"))
+                    path.startswith(("tmp/", "trash/", "unsynced/", "doubts/"))
                     or (_is_chunk(path) and not keeps_unknown and name not in wanted.get(path, {}))
                 )
             ]

@@ -42,14 +42,14 @@ class Mutation:
 
 MUTATIONS = {
     "no fsync of chunk files": Mutation(
-        ("dstore.chunkserver.newchunk", "NewChunk.seal"),
+        ("dstore.chunkserver.newchunk", "NewChunk.sync"),
         "await self._file.sync()",
         "pass",
         (1,),
     ),
     "no fsync of directories": Mutation(
-        ("dstore.chunkserver.localwriter", "LocalWriter._give_name"),
-        "await disk.sync_directory(paths.chunk_directory(chunk_id))",
+        ("dstore.chunkserver.newchunk", "NewChunk.store_name"),
+        "await store.directory_syncs.sync(paths.chunk_directory(chunk_id))",
         "pass",
         (1,),
     ),

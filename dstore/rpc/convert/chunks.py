@@ -18,15 +18,22 @@ from dstore.rpc.convert.groups import cluster_id_from_text, server_id_from_text
 from dstore.v1 import chunk_service_pb2 as chunk_v1
 from dstore.v1 import types_pb2 as types_v1
 
+_DURABILITIES = {
+    chunk_v1.DURABILITY_SYNCED: Durability.SYNCED,
+    chunk_v1.DURABILITY_REPLICATED: Durability.REPLICATED,
+}
+_DURABILITIES_TO_PROTO = {value: key for key, value in _DURABILITIES.items()}
+
 
 def _durability_from_proto(durability: chunk_v1.Durability) -> Durability:
-    if durability in (chunk_v1.DURABILITY_UNSPECIFIED, chunk_v1.DURABILITY_SYNCED):
-        return Durability.SYNCED
-    # A durability that this version does not know must not be acknowledged as if it were kept.
-    raise InvalidRequest(
-        f"Durability {int(durability)} is not known to this server; upgrade it, or ask for DURABILITY_SYNCED.",
-        reason="HEADER_INVALID",
-    )
+    known = _DURABILITIES.get(durability or chunk_v1.DURABILITY_SYNCED)
+    if known is None:
+        # A durability that this version does not know must not be acknowledged as if it were kept.
+        raise InvalidRequest(
+            f"Durability {int(durability)} is not known to this server; upgrade it, or ask for DURABILITY_SYNCED.",
+            reason="HEADER_INVALID",
+        )
+    return known
 
 
 def header_to_proto(header: WriteHeader) -> chunk_v1.WriteChunkRequest:
@@ -37,7 +44,7 @@ def header_to_proto(header: WriteHeader) -> chunk_v1.WriteChunkRequest:
             cluster_id=header.cluster_id,
             group_epoch=header.group_epoch,
             length_bytes=header.length_bytes,
-            durability=chunk_v1.DURABILITY_SYNCED,
+            durability=_DURABILITIES_TO_PROTO[header.durability],
             chain=[types_v1.ChainMember(server_id=member.server_id, address=member.address) for member in header.chain],
             descriptor=header.descriptor,
         )
@@ -76,7 +83,7 @@ def result_to_proto(result: WriteResult) -> chunk_v1.WriteChunkResponse:
     """Convert acknowledgements."""
     return chunk_v1.WriteChunkResponse(
         replicas=[
-            chunk_v1.ReplicaAck(server_id=ack.server_id, durability=chunk_v1.DURABILITY_SYNCED)
+            chunk_v1.ReplicaAck(server_id=ack.server_id, durability=_DURABILITIES_TO_PROTO[ack.durability])
             for ack in result.replicas
         ]
     )
@@ -86,9 +93,9 @@ def result_from_proto(response: chunk_v1.WriteChunkResponse) -> WriteResult:
     """Convert acknowledgements; one without a declared durability counts for nothing."""
     return WriteResult(
         replicas=tuple(
-            ReplicaAck(server_id=server_id_from_text(ack.server_id), durability=Durability.SYNCED)
+            ReplicaAck(server_id=server_id_from_text(ack.server_id), durability=_DURABILITIES[ack.durability])
             for ack in response.replicas
-            if ack.durability == chunk_v1.DURABILITY_SYNCED
+            if ack.durability in _DURABILITIES
         )
     )
 

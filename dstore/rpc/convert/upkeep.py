@@ -11,6 +11,7 @@ from dstore.core.upkeep import (
     CopyReport,
     DiskProbe,
     Filled,
+    GroupDoubt,
     GroupSummary,
     Heartbeat,
     Orders,
@@ -19,6 +20,7 @@ from dstore.core.upkeep import (
     ScrubReport,
     Source,
     Standing,
+    UnsyncedReport,
     UpkeepSettings,
 )
 from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto, time_from_proto, time_to_proto
@@ -97,6 +99,10 @@ def heartbeat_to_proto(heartbeat: Heartbeat) -> cluster_v1.HeartbeatRequest:
             failure=heartbeat.copying.failure,
         ),
         send_time=time_to_proto(heartbeat.sent_ns) if heartbeat.sent_ns else None,
+        unsynced_chunk_count=heartbeat.unsynced.chunk_count,
+        unsynced_bytes=heartbeat.unsynced.size_bytes,
+        unsynced_age=duration_to_proto(heartbeat.unsynced.age_s) if heartbeat.unsynced.chunk_count else None,
+        doubts=_doubts_to_proto(heartbeat.doubts),
     )
 
 
@@ -133,6 +139,10 @@ def heartbeat_from_proto(request: cluster_v1.HeartbeatRequest) -> Heartbeat:
             failure=request.copying.failure,
         ),
         sent_ns=time_from_proto(request.send_time),
+        unsynced=UnsyncedReport(
+            request.unsynced_chunk_count, request.unsynced_bytes, duration_from_proto(request.unsynced_age)
+        ),
+        doubts=_doubts_from_proto(request.doubts),
     )
 
 
@@ -153,6 +163,7 @@ def orders_to_proto(orders: Orders) -> cluster_v1.Orders:
             copy_bytes_per_second=orders.settings.copy_bytes_per_s,
             trash_delay=duration_to_proto(orders.settings.trash_delay_s),
         ),
+        examined=_doubts_to_proto(orders.examined),
     )
 
 
@@ -175,7 +186,16 @@ def orders_from_proto(orders: cluster_v1.Orders) -> Orders:
             copy_bytes_per_s=orders.settings.copy_bytes_per_second,
             trash_delay_s=duration_from_proto(orders.settings.trash_delay),
         ),
+        examined=_doubts_from_proto(orders.examined),
     )
+
+
+def _doubts_to_proto(doubts: Iterable[GroupDoubt]) -> list[cluster_v1.GroupDoubt]:
+    return [cluster_v1.GroupDoubt(group_id=doubt.group_id, number=doubt.number) for doubt in doubts]
+
+
+def _doubts_from_proto(doubts: Iterable[cluster_v1.GroupDoubt]) -> tuple[GroupDoubt, ...]:
+    return tuple(GroupDoubt(GroupId(doubt.group_id), doubt.number) for doubt in doubts)
 
 
 def _assignment_to_proto(assignment: Assignment) -> cluster_v1.Assignment:
