@@ -67,8 +67,9 @@ chaos: .venv/.ready ## Break real servers while clients work: DURATION= (120) se
 demo: .venv/.ready ## Store a file, kill a chunkserver, and read the file back
 	@scripts/demo.sh
 
-bench: .venv/.ready ## Measure speed and memory; takes minutes and a quiet machine
-	.venv/bin/python -m benchmarks
+bench: .venv/.bench-ready ## Compare speed, CPU and memory with peers: BENCH=quick, PEERS=ceph, BENCH_ARGUMENTS=
+	@.venv/bin/python -m benchmarks $(if $(filter quick,$(BENCH)),--quick,--save --chart docs/benchmark.png) \
+		$(if $(PEERS),--peers $(PEERS)) $(BENCH_ARGUMENTS)
 
 cluster-up: .venv/.ready ## Start a cluster here: Docker Compose if an engine answers, else local processes
 	@scripts/cluster.sh up
@@ -87,12 +88,17 @@ lock: ## Refresh requirements/*.lock from pyproject.toml; needs uv
 	$(LOCK) pyproject.toml --all-extras --output-file requirements/runtime.lock
 	$(LOCK) --group build --output-file requirements/build.lock
 	$(LOCK) --group proto --output-file requirements/proto.lock
+	$(LOCK) --group bench --constraint requirements/development.lock --output-file requirements/bench.lock
 
 # pyproject.toml is named because it holds the entry point of the `dstore` command.
 .venv/.ready: requirements/development.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(INSTALL) requirements/development.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.bench-ready: requirements/bench.lock .venv/.ready
+	.venv/bin/python $(INSTALL) requirements/bench.lock
 	@touch $@
 
 .venv-proto/.ready: requirements/proto.lock

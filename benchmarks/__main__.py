@@ -1,29 +1,113 @@
-"""Runs every benchmark with its default settings, one after the other; this is ``make bench``."""
+"""``make bench``: dstore, its peers and the machine itself, in one run and one table."""
 
 import argparse
-import subprocess
+import fnmatch
+import os
 import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-#: Each in a process of its own: what one leaves in memory must not count for the next.
-BENCHMARKS = ("throughput", "memory", "recovery", "planner", "recovery_time")
+from benchmarks import chart, history, table
+from benchmarks.figures import Commit, Figure, Machine, Results, now
+from benchmarks.harness import MEMORY_DIRECTORY, MIB, data_directory, run, run_count, size
+from benchmarks.measuring import Opener, measure_place
+from benchmarks.recovery_figures import measure_recovery
+from benchmarks.systems.bare import open_bare
+from benchmarks.systems.dstore import open_dstore
+from benchmarks.systems.raw import open_raw
+from benchmarks.systems.seaweedfs import open_seaweedfs
+from benchmarks.workloads import Scale, workloads
+
+OPENERS: Mapping[str, Opener] = {
+    "dstore": open_dstore,
+    "seaweedfs": open_seaweedfs,
+    "bare": open_bare,
+    "raw": open_raw,
+}
+PLACES = ("tmpfs", "disk")
 
 
-def main() -> int:
-    """Run all and return 1 if one of them is broken."""
-    argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=f"Runs {', '.join(BENCHMARKS)} with their default settings, which takes minutes; "
-        "`python -m benchmarks.throughput --help` shows the settings of one.",
-    ).parse_args()
-    codes = [
-        subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}"], cwd=Path(__file__).parent.parent, check=False
-        ).returncode
-        for name in BENCHMARKS
-    ]
-    return int(any(codes))
+def parse_arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small data and two runs: minutes instead of an hour")
+    parser.add_argument("--runs", type=run_count, help="runs of each system that count")
+    parser.add_argument("--size", type=size, help="of the large file, such as 256MiB")
+    parser.add_argument("--places", default=",".join(PLACES), help="tmpfs, disk or both, separated by a comma")
+    parser.add_argument("--systems", default=",".join(OPENERS), help="which, separated by commas")
+    parser.add_argument("--workloads", default="*", metavar="PATTERN", help="which, such as '*large' or 'names-*'")
+    parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()), help="a directory on a real disk")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the headlines into this PNG file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to this file")
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
+    arguments = parser.parse_args()
+    for names, known in ((arguments.places, PLACES), (arguments.systems, OPENERS)):
+        for name in names.split(","):
+            if name not in known:
+                parser.error(f"there is no {name!r}; choose from {', '.join(known)}")
+    return arguments
+
+
+def scale_of(arguments: argparse.Namespace) -> Scale:
+    """Return how much is to be moved."""
+    scale = Scale.quick() if arguments.quick else Scale.full()
+    if arguments.runs is not None:
+        scale = replace(scale, runs=arguments.runs)
+    if arguments.size is not None:
+        scale = replace(scale, large_size_bytes=arguments.size)
+    return scale
+
+
+async def measure(arguments: argparse.Namespace) -> Results:
+    """Measure at all places, and say on standard error what is being done."""
+    scale = scale_of(arguments)
+    started_at, load_before = now(), round(os.getloadavg()[0], 2)
+    chosen = [each for each in workloads(scale) if fnmatch.fnmatch(each.name, arguments.workloads)]
+    # What a workload needs runs before it, also when only this one was asked for.
+    needed = {each.needs for each in chosen}
+    needed |= {each.needs for each in workloads(scale) if each.name in needed}
+    chosen = [each for each in workloads(scale) if each in chosen or each.name in needed]
+    systems = arguments.systems.split(",")
+    figures: list[Figure] = []
+    for place in arguments.places.split(","):
+        with data_directory(MEMORY_DIRECTORY if place == "tmpfs" else arguments.disk) as directory:
+            openers = {name: OPENERS[name] for name in systems}
+            figures += [figure async for figure in measure_place(place, directory, scale, chosen, openers)]
+            if fnmatch.fnmatch("recovery", arguments.workloads):
+                figures += await measure_recovery(place, directory, scale, systems)
+    return Results(
+        commit=Commit.here(),
+        machine=Machine.here(),
+        scale=scale.name,
+        large_size_mib=scale.large_size_bytes // MIB,
+        started_at=started_at,
+        load_before=load_before,
+        load_after=round(os.getloadavg()[0], 2),
+        figures=tuple(figures),
+    )
+
+
+async def main() -> None:
+    """Entry point; the exit code is 1 when a figure is missing because something failed."""
+    arguments = parse_arguments()
+    results = await measure(arguments)
+    print(table.terminal(results))
+    if arguments.json:
+        arguments.json.write_text(results.to_json())
+    if arguments.markdown:
+        arguments.markdown.write_text(table.markdown(results))
+    if arguments.chart:
+        with suppress(ValueError):
+            chart.draw(results, arguments.places.partition(",")[0], arguments.chart)
+    if arguments.save:
+        print(f"Kept in {history.save(results)}; `python -m benchmarks.history` compares.")
+    if any(not figure.runs for figure in results.figures):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main())

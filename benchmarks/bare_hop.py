@@ -82,7 +82,7 @@ class PipelineOptions:
 
 
 class Hop:
-    """The two methods of a hop; ``next_address`` is empty for the last one."""
+    """The methods of a hop; ``next_address`` is empty for the last one."""
 
     def __init__(self, directory: Path, next_address: str, options: PipelineOptions) -> None:
         self._directory = directory
@@ -100,6 +100,7 @@ class Hop:
             {
                 "Write": grpc.stream_unary_rpc_method_handler(self.write),
                 "Read": grpc.unary_stream_rpc_method_handler(self.read),
+                "Echo": grpc.unary_unary_rpc_method_handler(self.echo),
             },
         )
 
@@ -135,6 +136,10 @@ class Hop:
                 await context.write(frame)
         finally:
             await self._in_thread(os.close, file)
+
+    async def echo(self, message: bytes, _: Any) -> bytes:
+        """Return what came: what one call costs that does nothing."""
+        return message
 
     async def _store(self, slot: str, frames: "asyncio.Queue[bytes]") -> None:
         if self._options.fresh_files:

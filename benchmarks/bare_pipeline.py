@@ -1,7 +1,6 @@
 """The bare pipeline: client → hop 1 → hop 2 → hop 3 through grpc.aio, frames written to files, nothing else.
 
-Run alone, it prints what this machine can do; imported, it is the baseline that ``throughput`` alternates with
-dstore.
+Run alone, it prints what this machine can do; ``make bench`` alternates it with dstore.
 """
 
 import argparse
@@ -49,6 +48,7 @@ class BarePipeline:
         self._channel = grpc.aio.insecure_channel(address, options=options.channel_arguments())
         self._write: Callable[..., Any] = self._channel.stream_unary(f"/{SERVICE}/Write")
         self._read: Callable[..., Any] = self._channel.unary_stream(f"/{SERVICE}/Read")
+        self._echo: Callable[..., Awaitable[bytes]] = self._channel.unary_unary(f"/{SERVICE}/Echo")
         chunk = os.urandom(options.chunk_size_bytes)
         step = options.frame_size_bytes
         # The same frames for every chunk: the baseline shall not pay for cutting its source into pieces.
@@ -61,6 +61,10 @@ class BarePipeline:
     async def measure_read(self, total_bytes: int) -> float:
         """Read back what ``measure_write`` of the same size wrote, and return MiB/s."""
         return await self._measure(total_bytes, self._options.chunks_in_flight_read, self._read_chunk)
+
+    async def echo(self, message: bytes) -> bytes:
+        """Have the first hop return a message."""
+        return await self._echo(message)
 
     async def close(self) -> None:
         """Close the channel; the hops go on until ``open_pipeline`` ends them."""
@@ -97,8 +101,12 @@ class BarePipeline:
 
 
 @asynccontextmanager
-async def open_pipeline(directory: Path, options: PipelineOptions = DEFAULT_OPTIONS) -> AsyncIterator[BarePipeline]:
+async def open_hops(
+    directory: Path, options: PipelineOptions = DEFAULT_OPTIONS
+) -> AsyncIterator[tuple[str, tuple[int, ...]]]:
     """Start the hops, each with its own directory below ``directory``, and end them when the block is left.
+
+    Gives the address of the first hop, and the pids of all.
 
     Raises:
         RuntimeError: a hop did not start; its own message is on standard error.
@@ -111,9 +119,22 @@ async def open_pipeline(directory: Path, options: PipelineOptions = DEFAULT_OPTI
             hop_directory.mkdir(parents=True, exist_ok=True)
             address, pid = await stack.enter_async_context(_open_hop(hop_directory, address, options))
             pids.insert(0, pid)
-        pipeline = BarePipeline(address, tuple(pids), options)
-        stack.push_async_callback(pipeline.close)
-        yield pipeline
+        yield address, tuple(pids)
+
+
+@asynccontextmanager
+async def open_pipeline(directory: Path, options: PipelineOptions = DEFAULT_OPTIONS) -> AsyncIterator[BarePipeline]:
+    """Start the hops and give a client of them, in this process.
+
+    Raises:
+        RuntimeError: as ``open_hops``.
+    """
+    async with open_hops(directory, options) as (address, pids):
+        pipeline = BarePipeline(address, pids, options)
+        try:
+            yield pipeline
+        finally:
+            await pipeline.close()
 
 
 @asynccontextmanager

@@ -101,14 +101,14 @@ def peak_rss_bytes(pid: int) -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds, user and system, that a process used since its start.
+    """Return the CPU seconds, user and system, that a process and its ended children used since its start.
 
     Raises:
         OSError: the process is gone.
     """
-    # The command in parentheses may hold spaces; counted behind it, utime and stime are fields 12 and 13.
+    # The command in parentheses may hold spaces; counted behind it, utime, stime, cutime and cstime follow 11 others.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 class CpuMeter:

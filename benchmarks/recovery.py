@@ -5,16 +5,14 @@ Goal, reported and not enforced: at least 150 MiB/s over all servers together on
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
-import json
 import os
 import random
 import re
 import signal
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from benchmarks import cluster
 from benchmarks.harness import (
     GIB,
     MIB,
+    Conditions,
     Report,
     add_common_arguments,
     check_room,
@@ -35,6 +34,7 @@ from benchmarks.harness import (
     run,
     touch_memory,
 )
+from benchmarks.servers import Server, open_servers
 from dstore.core.status import ClusterStatus
 from dstore.crypto.keyring import create_keyring
 from dstore.rpc.channel import Connection
@@ -46,6 +46,7 @@ RATE_GOAL_MIB_PER_S = 150
 MEMORY_LIMIT_MIB = 200
 #: A server that was killed is out after this long, so that the wait is short; it does not count.
 OUT_AFTER = "2s"
+MASTER_OPTIONS = ("--out-after", OUT_AFTER, "--copy-rate", "100GiB", "--scrub-period", "0s")
 DURABILITY = "each copy: fsync of file and directory; checked by CRC32C on the way and as a whole"
 FILE_SIZE_BYTES = 64 * MIB
 _PATIENCE_S = 600.0
@@ -54,66 +55,24 @@ _METRIC = re.compile(rb"^(dstore_\w+) (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A running server."""
-
-    name: str
-    pid: int
-    address: str
-    http_address: str
-
-
-@dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was measured: when copying began and ended, seconds after the kill, and what it took."""
+    """What was measured: when copying began and ended, seconds after the kill, and what it took.
+
+    Attributes:
+        peaks_mib: peak memory of each survivor, by its name.
+    """
 
     begin_s: float
     end_s: float
     redundant_s: float
     copied_bytes: int
     cpu_s: float
+    peaks_mib: Mapping[str, float]
 
-
-async def _start(directory: Path, name: str, role: str, *arguments: str) -> tuple[asyncio.subprocess.Process, Server]:
-    with (directory / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(*cluster.COMMAND, role, "run", "--dir", str(directory / name)),
-            *("--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            cwd=cluster.REPOSITORY,
-        )
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    if not line:
-        await process.wait()
-        raise RuntimeError(f"{name} did not start: {(directory / f'{name}.log').read_text()}")
-    ready = json.loads(line)
-    return process, Server(name, process.pid, ready["address"], ready["http_address"])
-
-
-@asynccontextmanager
-async def open_servers(directory: Path) -> AsyncIterator[tuple[Server, list[Server]]]:
-    """Start a master and the chunkservers, each as if on a host of its own; end them with the block."""
-    processes = []
-    try:
-        options = ("--out-after", OUT_AFTER, "--copy-rate", "100GiB", "--scrub-period", "0s")
-        process, master = await _start(directory, "master", "master", *options)
-        processes.append(process)
-        chunkservers = []
-        for number in range(1, CHUNKSERVERS + 1):
-            name = f"cs-{number}"
-            options = ("--name", name, "--master", master.address, "--host-label", name)
-            process, server = await _start(directory, name, "chunkserver", *options)
-            processes.append(process)
-            chunkservers.append(server)
-        yield master, chunkservers
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        for process in processes:
-            await process.wait()
+    @property
+    def mib_per_s(self) -> float:
+        """What all servers together copied, from the first copy to the last."""
+        return self.copied_bytes / MIB / (self.end_s - self.begin_s)
 
 
 def _metrics(server: Server) -> dict[str, float]:
@@ -154,7 +113,8 @@ async def _recover(master: Server, servers: Sequence[Server], lost: Server) -> R
                 end_s, copied = loop.time() - start_s, now_copied
             if copied > before and _is_redundant(await connection.admin.get_status(), lost.name):
                 used_s = sum(cpu_s(server.pid) for server in (master, *rest)) - before_cpu_s
-                return Recovery(begin_s, end_s, loop.time() - start_s, copied - before, used_s)
+                peaks_mib = {server.name: peak_rss_bytes(server.pid) / MIB for server in rest}
+                return Recovery(begin_s, end_s, loop.time() - start_s, copied - before, used_s, peaks_mib)
             await _pause()
         status = await connection.admin.get_status()
         raise RuntimeError(f"Redundancy is not full after {_PATIENCE_S:g} s: {status.summary}")
@@ -173,7 +133,7 @@ async def _write(client: dstore.AsyncClient, size_bytes: int) -> dict[str, str]:
     return digests
 
 
-async def measure(directory: Path, size_bytes: int) -> Report:
+async def lose_one(directory: Path, size_bytes: int) -> tuple[Recovery, Conditions]:
     """Write files, kill a server, wait until every chunk has three copies again, and read the files.
 
     Raises:
@@ -183,20 +143,29 @@ async def measure(directory: Path, size_bytes: int) -> Report:
     key_file = directory / "key"
     create_keyring(key_file, SystemRandom())
     async with AsyncExitStack() as stack:
-        master, servers = await stack.enter_async_context(open_servers(directory))
+        opened = open_servers(directory, chunkservers=CHUNKSERVERS, master_options=MASTER_OPTIONS)
+        master, servers = await stack.enter_async_context(opened)
         client = await stack.enter_async_context(cluster.open_client(master.address, key_file))
-        await _wait_for_servers(master)
         digests = await _write(client, size_bytes)
         touch_memory(directory, size_bytes)
         facts = conditions(directory, DURABILITY, size_mib=size_bytes // MIB, chunkservers=CHUNKSERVERS)
         for server in servers:
             reset_peak_rss(server.pid)
         recovery = await _recover(master, servers, servers[-1])
-        peaks = {server.name: peak_rss_bytes(server.pid) / MIB for server in servers[:-1]}
         for path, digest in digests.items():
             if hashlib.sha256(await client.get(path)).hexdigest() != digest:
                 raise RuntimeError(f"{path} came back with another SHA-256 than it was put with.")
-    rate = recovery.copied_bytes / MIB / (recovery.end_s - recovery.begin_s)
+    return recovery, facts
+
+
+async def measure(directory: Path, size_bytes: int) -> Report:
+    """Lose a server and return what was measured.
+
+    Raises:
+        RuntimeError: as ``lose_one``.
+    """
+    recovery, facts = await lose_one(directory, size_bytes)
+    rate = recovery.mib_per_s
     rows = [
         ("copied again", f"{recovery.copied_bytes / MIB:.0f} MiB", ""),
         ("first copy after the kill", f"{recovery.begin_s:.1f} s", ""),
@@ -206,7 +175,7 @@ async def measure(directory: Path, size_bytes: int) -> Report:
     ]
     rows += [
         (f"peak memory of {name}", f"{peak:.0f} MiB", _verdict(peak <= MEMORY_LIMIT_MIB, "at most 200"))
-        for name, peak in peaks.items()
+        for name, peak in recovery.peaks_mib.items()
     ]
     return Report("One of five chunkservers is lost for good", facts, ("what", "measured", "goal"), tuple(rows))
 
@@ -217,16 +186,6 @@ def _verdict(is_reached: bool, goal: str) -> str:
 
 async def _pause() -> None:
     await asyncio.sleep(_POLL_INTERVAL_S)
-
-
-async def _wait_for_servers(master: Server) -> None:
-    connection = Connection(master.address)
-    try:
-        async with asyncio.timeout(60):
-            while (await connection.admin.get_status()).servers_up < CHUNKSERVERS:
-                await _pause()
-    finally:
-        await connection.close()
 
 
 async def main() -> None:

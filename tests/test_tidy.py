@@ -42,7 +42,7 @@ def tracked_files() -> list[Path]:
         check=True,
     )
     paths = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
-    return [path for path in paths if path.is_file() and path.suffix != ".protoset"]
+    return [path for path in paths if path.is_file() and path.suffix not in {".protoset", ".png"}]
 
 
 def python_files(*directories: str) -> list[Path]:

@@ -1,0 +1,115 @@
+"""dstore: a master and three chunkservers, encrypted on the client, as its own options name the durability."""
+
+import inspect
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dstore
+from benchmarks.servers import open_servers
+from benchmarks.systems.base import ClientProcess, Variant, open_client_process, wait_for_space
+from benchmarks.workloads import MIB, Workload
+from dstore.crypto.keyring import create_keyring
+from dstore.system.environment import SystemRandom
+
+CHUNKSERVERS = 3
+#: What was removed goes at once, so that a run does not need the space of all runs; nothing of this is on the way of a
+#: read or a write.
+MASTER_OPTIONS = (
+    *("--retention", "0s", "--trash-delay", "5s", "--collection-grace", "1s"),
+    *("--scrub-period", "0s"),
+)
+SYNCED = "synced: fsync of file and directory on 3 replicas, commit synced"
+REPLICATED = "replicated: in memory of 3 replicas, synced within a second"
+_RECLAIM_PATIENCE_S = 30.0
+#: What stays behind: databases, and files of the other workloads.
+_REST_BYTES = 64 * MIB
+
+_WRITES = frozenset({"write-large", "write-small", "put-many"})
+_READS = frozenset({"read-large", "read-ranges", "read-small", "get-many", "read-ranges-together"})
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the installed client can do; benchmarks of older commits run with what they had."""
+
+    has_batches: bool
+    has_ranges: bool
+    has_durability: bool
+    local_reads_option: str | None
+
+    @classmethod
+    def of_client(cls) -> "Abilities":
+        """Look at the public face of the client."""
+        put = inspect.signature(dstore.AsyncClient.put).parameters
+        get = inspect.signature(dstore.AsyncClient.get).parameters
+        connect = inspect.signature(dstore.connect_async).parameters
+        return cls(
+            has_batches=hasattr(dstore.AsyncClient, "put_many"),
+            has_ranges="ranges" in get,
+            has_durability="durability" in put or "durability" in connect,
+            local_reads_option=next((name for name in connect if "local" in name or "short_circuit" in name), None),
+        )
+
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Return the options of the client for each variant by its name."""
+        off: dict[str, Any] = {self.local_reads_option: False} if self.local_reads_option else {}
+        found: dict[str, dict[str, Any]] = {"synced": dict(off)}
+        if self.has_durability:
+            found["replicated"] = {**off, "durability": "replicated"}
+        if self.local_reads_option:
+            found["short-circuit"] = {self.local_reads_option: True}
+        return found
+
+
+class DstoreSession:
+    """A running cluster with a client process."""
+
+    name = "dstore"
+    copies = CHUNKSERVERS
+
+    def __init__(self, directory: Path, client: ClientProcess, pids: Mapping[str, int], abilities: Abilities) -> None:
+        self.client = client
+        self._directory = directory
+        self._pids = dict(pids)
+        self._abilities = abilities
+
+    def pids(self) -> Mapping[str, int]:
+        """Return the pid of every server by its name."""
+        return self._pids
+
+    def variants(self, workload: Workload) -> tuple[Variant, ...]:
+        """Return the ways in which it does the workload; none when this version cannot."""
+        if workload.verb in {"put-many", "get-many"} and not self._abilities.has_batches:
+            return ()
+        if workload.verb == "read-ranges-together" and not self._abilities.has_ranges:
+            return ()
+        found = []
+        if workload.verb in _WRITES and self._abilities.has_durability:
+            found.append(Variant("replicated", REPLICATED))
+        found.append(Variant("synced", SYNCED))
+        # Small files come from the master, so there is nothing to shorten.
+        if workload.verb in _READS - {"read-small", "get-many"} and self._abilities.local_reads_option:
+            found.append(Variant("short-circuit", SYNCED))
+        return tuple(found)
+
+    async def reclaim(self) -> None:
+        """Return when dropped files are gone from the disks."""
+        await wait_for_space(self._directory, _REST_BYTES, _RECLAIM_PATIENCE_S)
+
+
+@asynccontextmanager
+async def open_dstore(directory: Path) -> AsyncIterator[DstoreSession]:
+    """Start a cluster below ``directory`` with its client, and end both with the block."""
+    directory.mkdir()
+    key_file = directory / "key"
+    create_keyring(key_file, SystemRandom())
+    abilities = Abilities.of_client()
+    async with open_servers(directory, chunkservers=CHUNKSERVERS, master_options=MASTER_OPTIONS) as (master, servers):
+        settings = {"endpoint": master.address, "key_file": str(key_file), "variants": abilities.variants()}
+        environ = {"DSTORE_STATE_DIR": str(directory / "state"), "DSTORE_CONFIG_DIR": str(directory / "config")}
+        async with open_client_process("dstore", settings, environ=environ) as client:
+            pids = {server.name: server.pid for server in (master, *servers)}
+            yield DstoreSession(directory, client, pids, abilities)
