@@ -197,6 +197,15 @@ class ChunkReader:
                 return chunk
             await chunk.file.close()
 
+    async def _open_either(self, chunk_id: ChunkId) -> OpenChunk:
+        """Open the file of a chunk where it is: one that is unsynced gets its name at any moment."""
+        store = self._store
+        *earlier, named = store.unsynced.paths_of(chunk_id)
+        for path in earlier:
+            with contextlib.suppress(FileNotFoundError):
+                return await open_checked(store.disk, path, chunk_id, store.identity.cluster_id)
+        return await open_checked(store.disk, named, chunk_id, store.identity.cluster_id)
+
     async def _dismiss(self, chunk_id: ChunkId) -> None:
         """Let no byte leave any more of the file that a chunk had until now."""
         for opening in self._openings:
@@ -210,15 +219,6 @@ class ChunkReader:
             await self._retire(unused)
 
     def _not_here(self, chunk_id: ChunkId) -> NotFound:
-    async def _open_either(self, chunk_id: ChunkId) -> OpenChunk:
-        """Open the file of a chunk where it is: one that is unsynced gets its name at any moment."""
-        store = self._store
-        *earlier, named = store.unsynced.paths_of(chunk_id)
-        for path in earlier:
-            with contextlib.suppress(FileNotFoundError):
-                return await open_checked(store.disk, path, chunk_id, store.identity.cluster_id)
-        return await open_checked(store.disk, named, chunk_id, store.identity.cluster_id)
-
         return NotFound(
             f"{self._store.name} has no chunk {chunk_id}. Ask another member of its group.",
             reason="CHUNK_NOT_FOUND",
