@@ -54,9 +54,10 @@ async def send_chunk(
     *,
     cluster_id: ClusterId,
     min_replicas: int,
+    durability: Durability,
     buffer: bytearray,
 ) -> WrittenChunk:
-    """Write a chunk to a chain and return its record with the servers that have it on stable storage.
+    """Write a chunk to a chain and return its record with the servers that have it as durable as was asked for.
 
     The placement must have passed ``check_placement``. ``buffer`` holds one frame at a time; a receiver must not keep a
     frame's data after ``send`` returned.
@@ -72,7 +73,7 @@ async def send_chunk(
         cluster_id=cluster_id,
         group_epoch=placement.group.epoch,
         length_bytes=length_bytes,
-        durability=Durability.SYNCED,
+        durability=durability,
         chain=chain[1:],
         descriptor=chunk.descriptor,
     )
@@ -80,7 +81,7 @@ async def send_chunk(
     try:
         crc = await _send_frames(writer, chunk, head, buffer)
         result = await head.within(writer.finish(WriteFinish(length_bytes, crc)))
-        replicas = _acknowledged(result, chain, min_replicas)
+        replicas = _acknowledged(result, chain, min_replicas, durability)
     except BaseException:
         await writer.abort()
         raise
@@ -150,13 +151,15 @@ def _chain(placement: ChunkPlacement) -> tuple[ChainMember, ...]:
     return tuple(ChainMember(server_id, members[server_id].address) for server_id in placement.chain)
 
 
-def _acknowledged(result: WriteResult, chain: tuple[ChainMember, ...], min_replicas: int) -> tuple[ServerId, ...]:
-    """Return the servers that hold the chunk durably. Invariant 1: fewer than demanded is a failure."""
-    durable = [ack.server_id for ack in result.replicas if ack.durability is Durability.SYNCED]
+def _acknowledged(
+    result: WriteResult, chain: tuple[ChainMember, ...], min_replicas: int, durability: Durability
+) -> tuple[ServerId, ...]:
+    """Return the servers that hold the chunk as demanded. Invariant 1: fewer than demanded is a failure."""
+    durable = [ack.server_id for ack in result.replicas if ack.durability.covers(durability)]
     expected = {member.server_id for member in chain}
     if len(durable) != len(set(durable)) or not set(durable) <= expected or len(durable) < min_replicas:
         raise NotReady(
-            f"The chunkserver at {chain[0].address} acknowledged {len(durable)} durable copies, of which "
+            f"The chunkserver at {chain[0].address} acknowledged {len(durable)} copies as {durability.value}, of which "
             f"{min_replicas} are needed on distinct servers of the chain; the chunk is written again elsewhere.",
             reason="ACKNOWLEDGEMENT_INVALID",
             metadata={"server_id": chain[0].server_id},

@@ -18,6 +18,7 @@ from dstore.client.opening import rolled_back
 from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
 from dstore.client.session import Progress, Session
 from dstore.core.backoff import Backoff
+from dstore.core.chunks import Durability
 from dstore.core.errors import (
     CommitUnknown,
     Conflict,
@@ -55,6 +56,7 @@ class FileWriter:
         *,
         size_bytes: int | None,
         is_exact: bool,
+        durability: Durability,
         progress: Progress | None,
     ) -> None:
         """Continue an intent; ``FileWriter.begin`` makes one."""
@@ -63,6 +65,7 @@ class FileWriter:
         self._path = path
         self._intent = intent
         self._described_chunk_count = expected if expected is not None and is_exact else 0
+        self._durability = durability
         self._progress = progress
         self._dek = session.random.token_bytes(KEY_SIZE_BYTES)
         nonce = session.random.token_bytes(NONCE_SIZE_BYTES)
@@ -90,6 +93,7 @@ class FileWriter:
         precondition: Precondition,
         size_bytes: int | None = None,
         is_exact: bool = False,
+        durability: Durability = Durability.SYNCED,
         progress: Progress | None = None,
     ) -> Self:
         """Start to write ``path``.
@@ -97,6 +101,7 @@ class FileWriter:
         Args:
             size_bytes: how much will come, None when nobody knows.
             is_exact: whether exactly that much will come; else it is a hint.
+            durability: what the acknowledgement of each chunk must promise.
 
         Raises:
             DstoreError: as ``Namespace.begin_write``.
@@ -119,7 +124,9 @@ class FileWriter:
             or not is_parent_possible(path, intent.parent_id)
         ):
             raise invalid_answer(f"it began another write than that of {path}", reason="INTENT_INVALID")
-        return cls(session, path, intent, size_bytes=size_bytes, is_exact=is_exact, progress=progress)
+        return cls(
+            session, path, intent, size_bytes=size_bytes, is_exact=is_exact, durability=durability, progress=progress
+        )
 
     @property
     def chunk_size_bytes(self) -> int:
@@ -250,6 +257,7 @@ class FileWriter:
                     placement,
                     cluster_id=self._intent.cluster_id,
                     min_replicas=self._intent.policy.min_replicas,
+                    durability=self._durability,
                     buffer=buffer,
                 )
             except DstoreError as error:

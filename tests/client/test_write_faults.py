@@ -36,7 +36,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunk_sending, "STREAM_STALL_STEP_S", STALL.step_s)
     monkeypatch.setattr(placements, "ALLOCATE_PATIENCE_S", 0.2)
     monkeypatch.setattr(placements, "BEGIN_PATIENCE_S", 0.1)
-    monkeypatch.setattr(retrying, "FIRST_CONTACT_PATIENCE_S", 0.2)
+    monkeypatch.setattr(retries, "FIRST_CONTACT_PATIENCE_S", 0.2)
 
 
 async def nothing_is_visible(cluster: InProcessCluster, path: str) -> bool:
@@ -129,7 +129,7 @@ def strangers(result: WriteResult) -> WriteResult:
 async def test_acknowledgements_that_prove_too_little_do_not_count(cluster: InProcessCluster, lie: object) -> None:
     for number in (1, 2, 3):
         cluster.faults(number).alter_result = lie  # type: ignore[assignment]
-    with pytest.raises(Unavailable, match="durable copies"):
+    with pytest.raises(Unavailable, match="copies as synced"):
         await cluster.client().put("/f", b"data")
     assert await nothing_is_visible(cluster, "/f")
 
