@@ -60,7 +60,7 @@ class LocalSocket:
         self._idle_s = idle_s
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], socket.socket] = {}
 
     async def start(self) -> bool:
         """Listen from now on, unless it is switched off; return whether it does."""
@@ -105,8 +105,12 @@ class LocalSocket:
                 continue
             connection.setblocking(False)
             task = asyncio.create_task(self._serve(connection))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+            self._serving[task] = connection
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        # Here, because a task that is cancelled before it begins closes nothing.
+        self._serving.pop(task).close()
 
     def _is_welcome(self, connection: socket.socket) -> bool:
         raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -116,17 +120,16 @@ class LocalSocket:
     async def _serve(self, connection: socket.socket) -> None:
         """Answer one client until it leaves, is silent for too long, or sends what is no request."""
         loop = asyncio.get_running_loop()
-        with connection:
-            try:
-                while True:
-                    async with asyncio.timeout(self._idle_s):
-                        packet = await loop.sock_recv(connection, REQUEST_SIZE_BYTES_MAX + 1)
-                    if not packet:
-                        return
-                    await self._answer(connection, decode_request(packet))
-            except (OSError, InvalidRequest) as error:
-                # The client finds its connection closed and reads over the network.
-                _log.debug("a client on this machine is left: %s", error)
+        try:
+            while True:
+                async with asyncio.timeout(self._idle_s):
+                    packet = await loop.sock_recv(connection, REQUEST_SIZE_BYTES_MAX + 1)
+                if not packet:
+                    return
+                await self._answer(connection, decode_request(packet))
+        except (OSError, InvalidRequest) as error:
+            # The client finds its connection closed and reads over the network.
+            _log.debug("a client on this machine is left: %s", error)
 
     async def _answer(self, connection: socket.socket, request: LocalRequest) -> None:
         try:

@@ -69,11 +69,13 @@ class LocalChunks:
         files_max: int = LOCAL_FILES_MAX,
         threads: int = LOCAL_READ_THREADS,
         stall_timeout_s: float = LOCAL_STALL_TIMEOUT_S,
+        idle_s: float = LOCAL_FILE_IDLE_S,
     ) -> None:
         self._connect = connect
         self._clock = clock
         self._files_max = files_max
         self._stall_timeout_s = stall_timeout_s
+        self._idle_s = idle_s
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="local-chunks")
         #: Calls that nobody waits for any more and that have not come to their end: a disk hangs.
@@ -166,11 +168,11 @@ class LocalChunks:
         while len(self._files) > self._files_max:
             self._files.popitem(last=False)[1].give_back()
         if self._expiry is None:
-            self._expiry = asyncio.get_running_loop().call_later(LOCAL_FILE_IDLE_S, self._expire)
+            self._expiry = asyncio.get_running_loop().call_later(self._idle_s, self._expire)
 
     def _expire(self) -> None:
         """Give back what nobody wanted for a while, and come again while there is more."""
-        idle_since_s = self._clock.monotonic_s() - LOCAL_FILE_IDLE_S
+        idle_since_s = self._clock.monotonic_s() - self._idle_s
         while self._files:
             key, file = next(iter(self._files.items()))
             if file.used_s > idle_since_s:
@@ -178,7 +180,7 @@ class LocalChunks:
             self._forget(key)
         self._expiry = None
         if self._files:
-            self._expiry = asyncio.get_running_loop().call_later(LOCAL_FILE_IDLE_S, self._expire)
+            self._expiry = asyncio.get_running_loop().call_later(self._idle_s, self._expire)
         else:
             for server in self._servers.values():
                 if not server.turn.locked():
