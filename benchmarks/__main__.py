@@ -5,7 +5,6 @@ import fnmatch
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +15,20 @@ from benchmarks.harness import MEMORY_DIRECTORY, MIB, data_directory, run, run_c
 from benchmarks.measuring import Opener, measure_place
 from benchmarks.recovery_figures import measure_recovery
 from benchmarks.systems.bare import open_bare
+from benchmarks.systems.ceph import open_ceph
 from benchmarks.systems.dstore import open_dstore
 from benchmarks.systems.raw import open_raw
 from benchmarks.systems.seaweedfs import open_seaweedfs
 from benchmarks.workloads import Scale, workloads
 
-OPENERS: Mapping[str, Opener] = {
+OPENERS: dict[str, Opener] = {
     "dstore": open_dstore,
     "seaweedfs": open_seaweedfs,
     "bare": open_bare,
     "raw": open_raw,
 }
+#: Only on demand: what pip does not bring.
+PEERS: dict[str, Opener] = {"ceph": open_ceph}
 PLACES = ("tmpfs", "disk")
 
 
@@ -38,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=size, help="of the large file, such as 256MiB")
     parser.add_argument("--places", default=",".join(PLACES), help="tmpfs, disk or both, separated by a comma")
     parser.add_argument("--systems", default=",".join(OPENERS), help="which, separated by commas")
+    parser.add_argument("--peers", default="", help="further systems, separated by commas: ceph")
     parser.add_argument("--workloads", default="*", metavar="PATTERN", help="which, such as '*large' or 'names-*'")
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()), help="a directory on a real disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
@@ -45,8 +48,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to this file")
     parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
     arguments = parser.parse_args()
-    for names, known in ((arguments.places, PLACES), (arguments.systems, OPENERS)):
-        for name in names.split(","):
+    for names, known in ((arguments.places, PLACES), (arguments.systems, OPENERS), (arguments.peers, PEERS)):
+        for name in filter(None, names.split(",")):
             if name not in known:
                 parser.error(f"there is no {name!r}; choose from {', '.join(known)}")
     return arguments
@@ -71,11 +74,11 @@ async def measure(arguments: argparse.Namespace) -> Results:
     needed = {each.needs for each in chosen}
     needed |= {each.needs for each in workloads(scale) if each.name in needed}
     chosen = [each for each in workloads(scale) if each in chosen or each.name in needed]
-    systems = arguments.systems.split(",")
+    systems = [name for name in f"{arguments.systems},{arguments.peers}".split(",") if name]
     figures: list[Figure] = []
     for place in arguments.places.split(","):
         with data_directory(MEMORY_DIRECTORY if place == "tmpfs" else arguments.disk) as directory:
-            openers = {name: OPENERS[name] for name in systems}
+            openers = {name: (OPENERS | PEERS)[name] for name in systems}
             figures += [figure async for figure in measure_place(place, directory, scale, chosen, openers)]
             if fnmatch.fnmatch("recovery", arguments.workloads):
                 figures += await measure_recovery(place, directory, scale, systems)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from benchmarks.clients.http import HttpConnection, download, open_connections, upload
 from benchmarks.clients.pacing import timed
+from benchmarks.clients.processes import run_measured
 from benchmarks.clients.protocol import Moved, Request
 from benchmarks.workloads import MIB
 
@@ -90,22 +91,17 @@ class SeaweedClient:
         return await self._benchmark(request, "-readOnly")
 
     async def _benchmark(self, request: Request, *arguments: str) -> Moved:
-        process = await asyncio.create_subprocess_exec(
+        output, peak_bytes = await run_measured(
             *(self._weed, "benchmark", f"-master={self._master}", f"-c={request.callers}", f"-n={request.count}"),
             *(f"-size={request.size_bytes}", f"-list={self._directory / f'list-{request.tag}'}", *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=self._directory,
-            env={**os.environ, "HOME": str(self._directory)},
+            directory=self._directory,
+            environ={**os.environ, "HOME": str(self._directory)},
         )
-        peak_bytes = asyncio.create_task(_watch_peak(process.pid))
-        output, _ = await process.communicate()
         duration, failed = _DURATION.search(output), _FAILED.search(output)
-        if process.returncode or duration is None or failed is None or int(failed[1]):
-            raise RuntimeError(f"weed benchmark ended with {process.returncode}: {output[-300:]!r}")
+        if duration is None or failed is None or int(failed[1]):
+            raise RuntimeError(f"weed benchmark did not write or read all: {output[-300:]!r}")
         size_bytes = request.count * request.size_bytes
-        return Moved(float(duration[1]), size_bytes, request.count, child_peak_bytes=await peak_bytes)
+        return Moved(float(duration[1]), size_bytes, request.count, child_peak_bytes=peak_bytes)
 
     # --- Names, through the filer ------------------------------------------------------------------------------
 
@@ -168,21 +164,6 @@ def _length(address: str, target: str) -> int:
         return int(connection.getresponse().headers["Content-Length"])
     finally:
         connection.close()
-
-
-async def _watch_peak(pid: int) -> int:
-    """Return the largest resident memory that was seen before the process ended."""
-    peak_bytes = 0
-    while True:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return peak_bytes
-        found = re.search(r"VmHWM:\s+(\d+)", status)
-        if found is None:
-            return peak_bytes
-        peak_bytes = max(peak_bytes, int(found[1]) * 1024)
-        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
