@@ -55,12 +55,12 @@ class Abilities:
 
     def variants(self) -> dict[str, dict[str, Any]]:
         """Return the options of the client for each variant by its name."""
-        off: dict[str, Any] = {self.local_reads_option: False} if self.local_reads_option else {}
+        off: dict[str, Any] = {self.local_reads_option: "off"} if self.local_reads_option else {}
         found: dict[str, dict[str, Any]] = {"synced": dict(off)}
         if self.has_durability:
             found["replicated"] = {**off, "durability": "replicated"}
         if self.local_reads_option:
-            found["short-circuit"] = {self.local_reads_option: True}
+            found["short-circuit"] = {self.local_reads_option: "own"}
         return found
 
 
