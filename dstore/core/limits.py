@@ -310,6 +310,8 @@ FOOTERS_READ_AT_ONCE = 2 * DISK_THREADS
 UNSYNCED_CHUNKS_MAX = 256
 UNSYNCED_BYTES_MAX = 256 * MIB
 UNSYNCED_AGE_MAX_S = 1.0
+#: A server whose syncs are further behind than this is told to people: the next writes wait for its disk.
+UNSYNCED_AGE_TOLD_S = 5 * UNSYNCED_AGE_MAX_S
 #: They are gathered for this long, so that syncs of directories are shared.
 UNSYNCED_GATHER_S = 0.1
 #: Files that are synced in the background at once; the other threads are for those who wait.

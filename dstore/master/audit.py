@@ -2,7 +2,7 @@
 
 What digests and counts cannot show, this does: a copy that the rows name and a server lost silently is recorded as
 missing, and so made again; chunks that no row names, and copies that are not what was committed, are counted, reported,
-and left alone (Invariant 9).
+and left alone (Invariant 9). Groups in which a server may lack what it acknowledged (``doubts``) come first.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ import asyncio
 from dstore.core.errors import Conflict, LimitExceeded
 from dstore.core.ids import GroupId
 from dstore.core.interfaces import Peers
-from dstore.master import leader
+from dstore.master import counters, leader
+from dstore.master.doubts import Look
+from dstore.master.facts import read_settled_sequence
 from dstore.master.group_check import CheckedRange, GroupCheck, corrupt_in, record_missing, sources_of
 from dstore.master.replica_check import Problem, Trouble
 from dstore.master.shared import Shared
@@ -21,7 +23,7 @@ from dstore.master.store.base import Transaction
 _INTERVAL_MIN_S = 0.2
 #: While copies wait for a look at them before they can be dropped.
 _INTERVAL_AWAITED_S = 1.0
-_SLEEP_MAX_S = 10.0
+_SLEEP_MAX_S = 1.0
 
 
 class Audit:
@@ -52,7 +54,12 @@ class Audit:
     def _interval_s(self) -> float:
         count = len(self._shared.allocator.groups.by_id)
         interval_s = max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
+        if self._due_doubt() is not None:
+            return _INTERVAL_MIN_S
         return min(interval_s, _INTERVAL_AWAITED_S) if self._sightings.is_awaited else interval_s
+
+    def _due_doubt(self) -> GroupId | None:
+        return self._shared.doubts.due(self._shared.orders.settled_sequence)
 
     async def step(self) -> None:
         """Look at the next group. When the store is busy or the lead was lost, it is left for its next turn."""
@@ -60,7 +67,7 @@ class Audit:
         groups = sorted(self._shared.allocator.groups.by_id)
         if self._peers is None or not leadership.is_leading or not groups:
             return
-        group_id = self._sightings.take_wanted()
+        group_id = self._due_doubt() or self._sightings.take_wanted()
         if group_id is None or group_id not in self._shared.allocator.groups.by_id:
             group_id = self._last = next((each for each in groups if each > self._last), groups[0])
         try:
@@ -73,6 +80,7 @@ class Audit:
 
     async def _look(self, peers: Peers, group_id: GroupId, leader_epoch: int) -> None:
         shared = self._shared
+        look = await self._begin(group_id)
         states = shared.membership.states(shared.clock.monotonic_s())
         sources = sources_of(states, shared.allocator.groups.by_id[group_id], peers)
         check = GroupCheck(shared.store, group_id, sources, corrupt_in(states, group_id))
@@ -84,6 +92,7 @@ class Audit:
             if any(problem.trouble is Trouble.LOST for problem in checked.problems):
                 await self._record(group_id, checked, leader_epoch)
         absent = {each for each, state in states.items() if not state.is_readable} | check.failures.keys()
+        shared.doubts.end(look, absent)
         asked = {
             trouble: {each: count for each, count in found.items() if each not in absent}
             for trouble, found in counts.items()
@@ -95,6 +104,13 @@ class Audit:
             members=shared.allocator.groups.by_id[group_id].members,
             absent=absent,
         )
+
+    async def _begin(self, group_id: GroupId) -> Look:
+        def read(tx: Transaction) -> tuple[int, int]:
+            return counters.read(tx, "chunk_sequence"), read_settled_sequence(tx)
+
+        newest, settled = await self._shared.store.read(read)
+        return self._shared.doubts.begin(group_id, newest_sequence=newest, settled_sequence=settled)
 
     async def _record(self, group_id: GroupId, checked: CheckedRange, leader_epoch: int) -> None:
         def run(tx: Transaction) -> frozenset[Problem]:

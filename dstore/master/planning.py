@@ -118,7 +118,12 @@ class Planning:
         if not lacking:
             return
         emptied: Mapping[ServerId, Mapping[GroupId, int]] = {
-            server_id: {group_id: groups.by_id[group_id].epoch for group_id in short if group_id in groups.by_id}
+            # Of a server in doubt the audit finds out chunk by chunk.
+            server_id: {
+                group_id: groups.by_id[group_id].epoch
+                for group_id in short
+                if group_id in groups.by_id and group_id not in shared.doubts.of(server_id)
+            }
             for server_id, short in lacking.items()
         }
         changed = await shared.store.write(lambda tx: repairing.refill(tx, leader_epoch, emptied))

@@ -172,7 +172,8 @@ def _about_members(
             trouble = None if _matches(listings[server_id][sequence], row) else Trouble.DIFFERS
         elif (sequence, server_id) in window.missing:
             trouble = Trouble.MISSING
-        elif state is MemberState.WHOLE:
+        elif state is not MemberState.FILLING:
+            # Others are filled from one that is leaving, too.
             trouble = Trouble.LOST
         if trouble is not None:
             problems.append(Problem(trouble, sequence, server_id))

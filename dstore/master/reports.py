@@ -56,6 +56,7 @@ class ClusterService:
         shared = self._shared
         shared.membership.heard(heartbeat, shared.clock.monotonic_s(), shared.clock.wall_ns())
         shared.orders.heard(heartbeat, shared.allocator.groups)
+        shared.doubts.heard(heartbeat, shared.allocator.groups)
         await self._end_absence(heartbeat)
         await self._take_outcomes(heartbeat)
         await shared.collection.heard(heartbeat)
@@ -94,7 +95,7 @@ class ClusterService:
     def _orders(self, server_id: ServerId, known_digest: bytes) -> Orders:
         shared = self._shared
         discards, drops = shared.collection.orders_for(server_id)
-        return shared.orders.of(
+        orders = shared.orders.of(
             server_id,
             shared.allocator.groups,
             Standing(shared.leadership.epoch, shared.cluster.history_id, shared.orders.transaction),
@@ -102,3 +103,5 @@ class ClusterService:
             discards=discards,
             drops=drops,
         )
+        examined = shared.doubts.examined(server_id)
+        return replace(orders, examined=examined) if examined else orders

@@ -4,7 +4,13 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from dstore.core.groups import Duty, ServerPhase
-from dstore.core.limits import CLOCK_OFFSET_TOLD_S, FILL_PLACEMENT_MAX, FILL_WRITE_MAX, PROBE_SLOW_S
+from dstore.core.limits import (
+    CLOCK_OFFSET_TOLD_S,
+    FILL_PLACEMENT_MAX,
+    FILL_WRITE_MAX,
+    PROBE_SLOW_S,
+    UNSYNCED_AGE_TOLD_S,
+)
 from dstore.core.status import Health, HealthCheck
 from dstore.master.membership import ServerState
 
@@ -30,6 +36,8 @@ def about_servers(servers: Sequence[ServerState], running_s: int) -> list[Health
         + [_about_maintenance(state, running_s) for state in on_duty[:NAMED_MAX]]
         + _named([state for state in servers if state.phase is not ServerPhase.DOWN], _about_space)
         + _named(servers, _about_corrupt_chunks)
+        + _named(servers, _about_doubts)
+        + _named(servers, _about_syncs)
         + _about_clocks([state for state in servers if state.is_heard])
     )
 
@@ -71,6 +79,31 @@ def _about_absence(state: ServerState) -> HealthCheck:
             f"look at the disk of {name}; dstore node drain {name} if it stays slow",
         )
     return warn("SERVER_SUSPECT", f"{name} missed heartbeats: {since}.", "dstore status")
+
+
+def _about_doubts(state: ServerState) -> HealthCheck | None:
+    doubts = state.heartbeat.doubts if state.heartbeat is not None else ()
+    if not doubts:
+        return None
+    groups = "1 group is" if len(doubts) == 1 else f"{len(doubts)} groups are"
+    return warn(
+        "COPIES_IN_DOUBT",
+        f"{state.record.name} ended, or failed, before all was synced that it had acknowledged as replicated; {groups} "
+        "compared with what was committed.",
+        "dstore status",
+    )
+
+
+def _about_syncs(state: ServerState) -> HealthCheck | None:
+    unsynced = state.heartbeat.unsynced if state.heartbeat is not None else None
+    if unsynced is None or unsynced.age_s < UNSYNCED_AGE_TOLD_S:
+        return None
+    return warn(
+        "SYNCS_BEHIND",
+        f"The disk of {state.record.name} does not keep up: what it acknowledged as replicated {unsynced.age_s:.0f} s "
+        "ago is not synced.",
+        f"look at the disk of {state.record.name}; write with --durability synced",
+    )
 
 
 def _about_maintenance(state: ServerState, running_s: int) -> HealthCheck:

@@ -10,6 +10,7 @@ from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
 from dstore.master.allocator import Allocator
 from dstore.master.config import UpkeepConfig
+from dstore.master.doubts import Doubts
 from dstore.master.holdings import Holdings
 from dstore.master.leader import Leadership
 from dstore.master.leases import Leases
@@ -83,3 +84,4 @@ class Shared:
     switches: Switches
     progress: ProgressMeter = field(default_factory=ProgressMeter)
     collection: Collection = field(default_factory=NoCollection)
+    doubts: Doubts = field(default_factory=Doubts)
