@@ -10,10 +10,28 @@ from typing import TypeVar
 from dstore.client.answers import invalid_answer
 from dstore.client.gathering import Gatherer
 from dstore.core.errors import DstoreError
-from dstore.core.files import FileInfo, OpenedFile, RemoveResult, SmallFile
-from dstore.core.ids import RequestId
+from dstore.core.files import (
+    ChunkPage,
+    ChunkPlacement,
+    ClusterInfo,
+    Commit,
+    FileInfo,
+    FilePage,
+    FileReservation,
+    IntentLease,
+    OpenedFile,
+    Precondition,
+    RemoveResult,
+    Rename,
+    RenameTicket,
+    SmallFile,
+    WriteIntent,
+    WrittenChunk,
+)
+from dstore.core.ids import FileId, IntentId, RequestId, ServerId, Version
 from dstore.core.interfaces import Namespace
 from dstore.core.limits import BATCH_CALLS_IN_FLIGHT, BATCH_ITEMS_MAX, BATCH_SIZE_BYTES_MAX
+from dstore.core.removed import RemovedPage, Restore, RestoreTicket
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -32,21 +50,6 @@ class BatchingNamespace:
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
-        self.get_cluster = namespace.get_cluster
-        self.list = namespace.list
-        self.make_directory = namespace.make_directory
-        self.prepare_rename = namespace.prepare_rename
-        self.rename = namespace.rename
-        self.list_removed = namespace.list_removed
-        self.prepare_restore = namespace.prepare_restore
-        self.restore = namespace.restore
-        self.begin_write = namespace.begin_write
-        self.allocate_chunks = namespace.allocate_chunks
-        self.renew_intent = namespace.renew_intent
-        self.commit_write = namespace.commit_write
-        self.abandon_write = namespace.abandon_write
-        self.list_chunks = namespace.list_chunks
-        self.reserve_files = namespace.reserve_files
         limits = (BATCH_ITEMS_MAX, BATCH_CALLS_IN_FLIGHT)
         self._puts: Gatherer[PutItem, FileInfo | DstoreError] = Gatherer(
             self._put, *limits, size_of=put_size, size_bytes_max=BATCH_SIZE_BYTES_MAX
@@ -83,6 +86,65 @@ class BatchingNamespace:
 
     async def remove_files(self, items: tuple[RemoveItem, ...]) -> tuple[RemoveResult | DstoreError, ...]:
         return await _all_answers(self._namespace.remove_files, items)
+
+    async def get_cluster(self) -> ClusterInfo:
+        return await self._namespace.get_cluster()
+
+    async def list(self, path: str, *, page_size: int, page_token: str) -> FilePage:
+        return await self._namespace.list(path, page_size=page_size, page_token=page_token)
+
+    async def make_directory(self, path: str, *, parents: bool, exist_ok: bool, request_id: RequestId) -> FileInfo:
+        return await self._namespace.make_directory(path, parents=parents, exist_ok=exist_ok, request_id=request_id)
+
+    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
+        return await self._namespace.prepare_rename(source, target)
+
+    async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
+        return await self._namespace.rename(rename, request_id=request_id)
+
+    async def list_removed(self, path: str, *, recursive: bool, page_size: int, page_token: str) -> RemovedPage:
+        return await self._namespace.list_removed(path, recursive=recursive, page_size=page_size, page_token=page_token)
+
+    async def prepare_restore(self, path: str, *, version: Version, target: str) -> RestoreTicket:
+        return await self._namespace.prepare_restore(path, version=version, target=target)
+
+    async def restore(self, restore: Restore, *, request_id: RequestId) -> FileInfo:
+        return await self._namespace.restore(restore, request_id=request_id)
+
+    async def begin_write(
+        self, path: str, *, precondition: Precondition, chunk_count: int, request_id: RequestId
+    ) -> WriteIntent:
+        return await self._namespace.begin_write(
+            path, precondition=precondition, chunk_count=chunk_count, request_id=request_id
+        )
+
+    async def allocate_chunks(
+        self,
+        intent_id: IntentId,
+        *,
+        count: int,
+        written: tuple[WrittenChunk, ...],
+        avoid: tuple[ServerId, ...],
+        request_id: RequestId,
+    ) -> tuple[ChunkPlacement, ...]:
+        return await self._namespace.allocate_chunks(
+            intent_id, count=count, written=written, avoid=avoid, request_id=request_id
+        )
+
+    async def renew_intent(self, intent_id: IntentId, *, fresh_version: bool) -> IntentLease:
+        return await self._namespace.renew_intent(intent_id, fresh_version=fresh_version)
+
+    async def commit_write(self, commit: Commit, *, request_id: RequestId) -> FileInfo:
+        return await self._namespace.commit_write(commit, request_id=request_id)
+
+    async def abandon_write(self, intent_id: IntentId, *, request_id: RequestId) -> None:
+        await self._namespace.abandon_write(intent_id, request_id=request_id)
+
+    async def list_chunks(self, file_id: FileId, version: Version, *, start_index: int, count: int) -> ChunkPage:
+        return await self._namespace.list_chunks(file_id, version, start_index=start_index, count=count)
+
+    async def reserve_files(self, count: int) -> FileReservation:
+        return await self._namespace.reserve_files(count)
 
     async def _put(self, items: tuple[PutItem, ...]) -> tuple[FileInfo | DstoreError, ...]:
         return await _all_answers(self._namespace.put_files, items)

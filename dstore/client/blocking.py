@@ -7,7 +7,7 @@ import io
 import itertools
 import threading
 import weakref
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -18,6 +18,7 @@ from dstore.client.loop_thread import LoopThread
 from dstore.client.ranges import Range, check_ranges
 from dstore.client.session import Progress
 from dstore.client.walking import FileList
+from dstore.core.errors import DstoreError
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
 from dstore.core.ids import RequestId, Version
 from dstore.core.removed import RemovedFile, RestoreResult
@@ -113,6 +114,27 @@ class Client:
     def get_file(self, path: str, local: LocalPath, *, progress: Progress | None = None) -> FileInfo:
         """Fetch a file into a local one. ``progress`` is called in the client's own thread."""
         return self._run(self._client.get_file(path, local, progress=progress))
+
+    def put_many(
+        self,
+        files: "Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]]",
+        *,
+        if_absent: bool = False,
+    ) -> list[FileInfo | DstoreError]:
+        """Store many files; return for each its outcome or its error, in their order."""
+        return self._run(self._client.put_many(files, if_absent=if_absent))
+
+    def get_many(self, paths: Iterable[str]) -> list[bytes | DstoreError]:
+        """Return the content of many files, or the error of each, in their order."""
+        return self._run(self._client.get_many(paths))
+
+    def stat_many(self, paths: Iterable[str]) -> list[FileInfo | DstoreError]:
+        """Return what many paths name, or the error of each, in their order."""
+        return self._run(self._client.stat_many(paths))
+
+    def remove_many(self, paths: Iterable[str], *, recursive: bool = False) -> list[RemoveResult | DstoreError]:
+        """Remove many paths, one after the other; return the outcome or the error of each."""
+        return self._run(self._client.remove_many(paths, recursive=recursive))
 
     @overload
     def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...

@@ -1,30 +1,29 @@
 """The asynchronous client: every verb of the store. ``blocking.Client`` has the same ones without ``await``."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
-from weakref import WeakSet
 
-from dstore.client import answers
+from dstore.client import answers, many_files
 from dstore.client.arguments import LocalPath, check_mode, check_version, precondition_of
 from dstore.client.contact import Contact, Services
+from dstore.client.fetching import Fetching
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
 from dstore.client.high_water import HighWaterMarks
-from dstore.client.local_files import LocalSource, LocalTarget
-from dstore.client.opening import VerifiedFile, open_verified
+from dstore.client.local_files import LocalTarget
 from dstore.client.ranges import Range, reading_of
 from dstore.client.reader import FileReader
 from dstore.client.renaming import rename
 from dstore.client.restoring import restore
 from dstore.client.session import Progress
+from dstore.client.storing import Storing
 from dstore.client.walking import FileList, walk
-from dstore.client.writer import FileWriter
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, NotADirectory, NotFound
-from dstore.core.files import ClusterInfo, FileInfo, Precondition, RemoveResult
+from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
 from dstore.core.ids import ClusterId, RequestId, Version
-from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT, READ_ATTEMPTS_MAX
+from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT
 from dstore.core.paths import normalize_path
 from dstore.core.removed import RemovedFile, RestoreResult
 from dstore.core.status import ClusterStatus, FileDescription
@@ -79,7 +78,8 @@ class AsyncClient:
             cluster_id=cluster_id,
             patience_s=patience_s,
         )
-        self._writers: WeakSet[FileWriter] = WeakSet()
+        self._storing = Storing(self._contact)
+        self._fetching = Fetching(self._contact)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint})"
@@ -98,8 +98,7 @@ class AsyncClient:
         """Discard what is still being written, remember what was seen, and close all connections."""
         if self._contact.is_usable:
             try:
-                for writer in tuple(self._writers):
-                    await writer.discard()
+                await self._storing.discard_all()
             finally:
                 await self._contact.close()
 
@@ -152,11 +151,7 @@ class AsyncClient:
             DstoreError: nothing was stored.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        view = as_bytes_view(data)
-        async with await self._begin(path, precondition, size_bytes=len(view), is_exact=True) as writer:
-            for start in range(0, len(view), writer.chunk_size_bytes):
-                await writer.write_chunk(view[start : start + writer.chunk_size_bytes])
-            return await writer.finish()
+        return await self._storing.put(path, precondition, as_bytes_view(data))
 
     async def put_file(
         self,
@@ -174,17 +169,7 @@ class AsyncClient:
             DstoreError: as ``put``.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        async with (
-            LocalSource(Path(local)) as source,
-            await self._begin(path, precondition, size_bytes=source.size_bytes, progress=progress) as writer,
-        ):
-            while True:
-                buffer = writer.take_buffer()
-                filled = await source.fill(buffer)
-                if filled:
-                    await writer.write_chunk(memoryview(buffer)[:filled], buffer=buffer)
-                if filled < len(buffer):
-                    return await writer.finish()
+        return await self._storing.put_file(Path(local), path, precondition, progress=progress)
 
     @overload
     async def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
@@ -207,7 +192,7 @@ class AsyncClient:
             Corrupt: the file or the master's record of it was damaged or altered.
             Unavailable: no server that holds a part of it answers.
         """
-        return await self._read(normalize_path(path), reading_of(offset, length, ranges))
+        return await self._fetching.read(normalize_path(path), reading_of(offset, length, ranges))
 
     async def get_file(self, path: str, local: LocalPath, *, progress: Progress | None = None) -> FileInfo:
         """Fetch a file into a local one, which appears, or is replaced, only when all of it is there and durable.
@@ -224,7 +209,7 @@ class AsyncClient:
                 await target.finish()
             return reader.file.info
 
-        return await self._read(path, read)
+        return await self._fetching.read(path, read)
 
     async def open_read(self, path: str) -> AsyncReadFile:
         """Open a file for reading and seeking.
@@ -232,8 +217,7 @@ class AsyncClient:
         Raises:
             DstoreError: as ``get``.
         """
-        path = normalize_path(path)
-        return AsyncReadFile(FileReader(await self._contact.session(), await self._open(path)))
+        return AsyncReadFile(await self._fetching.open(normalize_path(path)))
 
     async def open_write(
         self, path: str, *, if_absent: bool = False, if_version: Version | int | None = None
@@ -244,7 +228,7 @@ class AsyncClient:
             DstoreError: as ``put``.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        return AsyncWriteFile(path, await self._begin(path, precondition, size_bytes=None))
+        return AsyncWriteFile(path, await self._storing.begin(path, precondition, size_bytes=None))
 
     @overload
     async def open(self, path: str, mode: Literal["rb"] = "rb") -> AsyncReadFile: ...
@@ -266,6 +250,35 @@ class AsyncClient:
         if mode == "rb":
             return await self.open_read(path)
         return await self.open_write(path, if_absent=mode == "xb")
+
+    # --- Many files --------------------------------------------------------------------------------------------
+
+    async def put_many(
+        self,
+        files: "Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]]",
+        *,
+        if_absent: bool = False,
+    ) -> list[FileInfo | DstoreError]:
+        """Store many files, each as ``put``; return for each its outcome or its error, in their order.
+
+        Each file becomes visible by itself. Of several for one path, each is stored after the one before it.
+        """
+        precondition = precondition_of(if_absent, None)
+        return await many_files.put_many(self._contact, self._storing, files, precondition)
+
+    async def get_many(self, paths: Iterable[str]) -> list[bytes | DstoreError]:
+        """Return the content of many files, or the error of each, in their order; all of it is held in memory."""
+        return await many_files.get_many(self._fetching, paths)
+
+    async def stat_many(self, paths: Iterable[str]) -> list[FileInfo | DstoreError]:
+        """Return what many paths name, or the error of each, in their order."""
+        return await many_files.stat_many(self._contact, paths)
+
+    async def remove_many(self, paths: Iterable[str], *, recursive: bool = False) -> list[RemoveResult | DstoreError]:
+        """Remove many paths, one after the other, each as ``remove``; return the outcome or the error of each."""
+        return await many_files.remove_many(
+            self._contact, paths, recursive=recursive, request_id=lambda: RequestId(self._random.uuid())
+        )
 
     # --- Names -------------------------------------------------------------------------------------------------
 
@@ -353,45 +366,3 @@ class AsyncClient:
         path = normalize_path(path)
         target = path if to is None else normalize_path(to)
         return await restore(await self._contact.session(), path, target, check_version(version))
-
-    async def _begin(
-        self,
-        path: str,
-        precondition: Precondition,
-        *,
-        size_bytes: int | None,
-        is_exact: bool = False,
-        progress: Progress | None = None,
-    ) -> FileWriter:
-        writer = await FileWriter.begin(
-            await self._contact.session(),
-            path,
-            precondition=precondition,
-            size_bytes=size_bytes,
-            is_exact=is_exact,
-            progress=progress,
-        )
-        self._writers.add(writer)
-        return writer
-
-    async def _open(self, path: str) -> VerifiedFile:
-        session = await self._contact.session()
-        return await open_verified(
-            session.namespace,
-            path,
-            keyring=session.keyring,
-            cluster_id=session.cluster.cluster_id,
-            marks=session.marks,
-        )
-
-    async def _read(self, path: str, read: Callable[[FileReader], Awaitable[T]]) -> T:
-        """Open and read; again from the start when the version vanished under the reader (Invariant 2)."""
-        session = await self._contact.session()
-        for _ in range(READ_ATTEMPTS_MAX):
-            try:
-                return await read(FileReader(session, await self._open(path)))
-            except NotFound as error:
-                if error.reason != "VERSION_NOT_FOUND":
-                    raise
-                vanished: DstoreError = error
-        raise vanished

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from dstore.client.batching import BatchingNamespace
 from dstore.client.forks import ForkGuard
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_chunks import LocalChunks
 from dstore.client.local_files import run_blocking
-from dstore.client.retrying import Retries, RetryingAdmin, RetryingNamespace
+from dstore.client.retries import Retries
+from dstore.client.retrying import RetryingAdmin, RetryingNamespace
 from dstore.client.servers import AvoidedServers, ServerUse
 from dstore.client.session import Session
+from dstore.client.small_files import SmallFiles
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, InvalidRequest, NotReady
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
@@ -60,8 +63,11 @@ class Contact:
         self._cluster_id = cluster_id
         self._retries = Retries(endpoint=endpoint, clock=clock, random=random, patience_s=patience_s)
         self._services: Services | None = None
+        self._batching: BatchingNamespace | None = None
+        self._namespace: RetryingNamespace | None = None
         self._cluster: ClusterInfo | None = None
         self._session: Session | None = None
+        self._small_files: SmallFiles | None = None
         self._first_use = asyncio.Lock()
         self._failure: DstoreError | None = None
         self._is_closed = False
@@ -78,6 +84,8 @@ class Contact:
             await self._marks.close()
         finally:
             if self._services is not None:
+                assert self._batching is not None
+                await self._batching.close()
                 await self._services.close()
 
     async def cluster(self) -> ClusterInfo:
@@ -93,7 +101,9 @@ class Contact:
 
     async def namespace(self) -> Namespace:
         """Return the master's namespace; raises as ``cluster``."""
-        return RetryingNamespace((await self._reach()).namespace, self._retries)
+        await self._reach()
+        assert self._namespace is not None
+        return self._namespace
 
     async def admin(self) -> Admin:
         """Return the master's view for operators; raises as ``cluster``."""
@@ -106,13 +116,15 @@ class Contact:
             DstoreError: as ``cluster``, and what loading the keys raises.
         """
         services = await self._reach()
+        if self._session is not None:
+            return self._session
         async with self._first_use:
             if self._session is None:
-                assert self._cluster is not None
+                assert self._cluster is not None and self._namespace is not None
                 _keep_freed_memory()
                 self._session = Session(
                     cluster=self._cluster,
-                    namespace=RetryingNamespace(services.namespace, self._retries),
+                    namespace=self._namespace,
                     peers=services.peers,
                     # In a thread: a passphrase is slow to check, on purpose.
                     keyring=await run_blocking(self._load_keyring),
@@ -126,6 +138,13 @@ class Contact:
                 )
         return self._session
 
+    async def small_files(self) -> SmallFiles:
+        """Return what stores small files; raises as ``session``."""
+        session = await self.session()
+        if self._small_files is None:
+            self._small_files = SmallFiles(session)
+        return self._small_files
+
     async def resolve(self, request_id: RequestId) -> FileInfo | RemoveResult:
         """Repeat a mutation whose outcome is unknown; raises as ``Retries.resolve``."""
         await self._reach()
@@ -136,22 +155,27 @@ class Contact:
         self._guard.check()
         if self._is_closed:
             raise InvalidRequest("This client is closed; connect again.", reason="CLIENT_CLOSED")
+        if self._services is not None and self._cluster is not None:
+            return self._services
         failure_before = self._failure
         async with self._first_use:
             if self._services is None:
                 self._services = self._make_services()
+                self._batching = BatchingNamespace(self._services.namespace)
+                self._namespace = RetryingNamespace(self._batching, self._retries)
             if self._cluster is None:
                 if self._failure is not None and self._failure is not failure_before:
                     # Whoever waited for a first contact that failed has had its share of patience.
                     raise type(self._failure)(
                         self._failure.message, reason=self._failure.reason, metadata=self._failure.metadata
                     )
-                await self._make_contact(self._services.namespace)
+                await self._make_contact()
             return self._services
 
-    async def _make_contact(self, namespace: Namespace) -> None:
+    async def _make_contact(self) -> None:
+        assert self._namespace is not None
         try:
-            cluster = await RetryingNamespace(namespace, self._retries).get_cluster()
+            cluster = await self._namespace.get_cluster()
             self._check_cluster(cluster)
         except DstoreError as error:
             self._failure = error

@@ -7,7 +7,7 @@ loses rollback detection for what was seen before, and nothing else. It holds ha
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -156,6 +156,18 @@ class HighWaterMarks:
         if seen is None:
             seen = 0 if self._file is None else await self._lookups.ask(key)
         return Version(seen)
+
+    async def load(self, places: Iterable[tuple[ClusterId, FileId, str]]) -> None:
+        """Look up many places at once, so that ``highest`` need not look into the file for each.
+
+        Raises:
+            DstoreError: as ``highest``.
+        """
+        if self._file is None:
+            return
+        keys = [key for key in (_key(*place) for place in places) if key not in self._seen]
+        for start in range(0, len(keys), HIGH_WATER_BATCH_MAX):
+            await self._look_up(tuple(keys[start : start + HIGH_WATER_BATCH_MAX]))
 
     async def _look_up(self, keys: tuple[bytes, ...]) -> list[int]:
         """Return what was seen, in the order of the keys; those who ask at once share one look into the file."""

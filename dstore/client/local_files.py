@@ -53,7 +53,7 @@ class LocalSource:
         if self._stream is not None:
             await run_blocking(self._stream.close)
 
-    async def fill(self, buffer: bytearray) -> int:
+    async def fill(self, buffer: bytearray | memoryview) -> int:
         """Fill ``buffer`` and return how many bytes that were; fewer than it holds only at the end of the file."""
         return await run_blocking(self._fill, buffer)
 
@@ -62,7 +62,7 @@ class LocalSource:
         status = os.fstat(self._stream.fileno())
         self.size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
 
-    def _fill(self, buffer: bytearray) -> int:
+    def _fill(self, buffer: bytearray | memoryview) -> int:
         assert self._stream is not None
         view = memoryview(buffer)
         filled = 0

@@ -5,7 +5,7 @@ it is believed before it was compared with the manifest that the writer sealed (
 whoever changes the master's database cannot make a client accept other bytes.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dstore.client.answers import is_parent_possible
 from dstore.client.high_water import HighWaterMarks
@@ -52,35 +52,58 @@ async def open_verified(
         DstoreError: as ``Namespace.open_file``.
     """
     opened = await namespace.open_file(path)
-    name = path.rsplit("/", 1)[-1]
-    if opened.info.version < await marks.highest(cluster_id, opened.parent_id, name):
+    name = path.rpartition("/")[2]
+    seen = await marks.highest(cluster_id, opened.parent_id, name)
+    if opened.info.version < seen:
         # A commit of this client may have overtaken the answer; an honest second answer is newer.
         opened = await namespace.open_file(path)
         seen = await marks.highest(cluster_id, opened.parent_id, name)
         if opened.info.version < seen:
             raise rolled_back(path, opened.info.version, seen)
+    return await verify(namespace, path, opened, keyring=keyring, cluster_id=cluster_id, marks=marks)
+
+
+async def verify(
+    namespace: Namespace,
+    path: str,
+    opened: OpenedFile,
+    *,
+    keyring: Keyring,
+    cluster_id: ClusterId,
+    marks: HighWaterMarks,
+) -> VerifiedFile:
+    """Check all that the master says of a file but whether its version is the newest, and remember that.
+
+    Raises:
+        DstoreError: as ``open_verified``.
+    """
+    name = path.rpartition("/")[2]
     _compare(path, "cluster", opened.cluster_id, cluster_id)
     if not is_parent_possible(path, opened.parent_id):
         raise _mismatch(path, f"directory {opened.parent_id} cannot be the one that holds it", what="parent directory")
     dek = unwrap_dek(keyring, opened.wrapped_keys, cluster_id, opened.info.file_id, path)
     manifest = unseal(path, dek, cluster_id, opened.info.file_id, opened.sealed_manifest)
     compare_manifest(path, manifest, opened.info, parent_id=opened.parent_id, name=name)
-    _compare(path, "chunk size", opened.chunk_size_bytes, manifest.chunk_size_bytes)
-    groups = {group.group_id: group for group in opened.page.groups}
-    records = await _all_records(namespace, path, opened, groups)
-    check_records(path, manifest, records)
+    groups: dict[GroupId, Group] = {}
+    records: tuple[ChunkRecord, ...] = ()
+    if manifest.chunk_count or opened.page.chunks:
+        _compare(path, "chunk size", opened.chunk_size_bytes, manifest.chunk_size_bytes)
+        groups = {group.group_id: group for group in opened.page.groups}
+        records = await _all_records(namespace, path, opened, groups)
+        check_records(path, manifest, records)
     await marks.note(cluster_id, manifest.parent_id, manifest.name, manifest.version)
-    info = replace(
-        opened.info,
-        path=path,
-        size_bytes=manifest.size_bytes,
-        created_ns=manifest.created_ns,
-        modified_ns=manifest.modified_ns,
-        chunk_count=manifest.chunk_count,
-    )
     return VerifiedFile(
         path=path,
-        info=info,
+        info=FileInfo(
+            path=path,
+            kind=FileKind.FILE,
+            file_id=manifest.file_id,
+            size_bytes=manifest.size_bytes,
+            version=manifest.version,
+            created_ns=manifest.created_ns,
+            modified_ns=manifest.modified_ns,
+            chunk_count=manifest.chunk_count,
+        ),
         cluster_id=cluster_id,
         manifest=manifest,
         dek=dek,

@@ -58,6 +58,12 @@ class FileReader:
             DstoreError: as ``fetch_range``; what is in ``out`` then must not be used.
         """
         self._session.guard.check()
+        content = self.file.manifest.content
+        if content:
+            out[:] = memoryview(content)[offset : offset + len(out)]
+            if progress is not None:
+                progress(len(out))
+            return
         pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes)
         done = 0
 
@@ -79,6 +85,11 @@ class FileReader:
             DstoreError: as ``fetch_range``, and what ``sink`` raises.
         """
         manifest = self.file.manifest
+        if manifest.content:
+            await sink(0, memoryview(manifest.content))
+            if progress is not None:
+                progress(manifest.size_bytes)
+            return
         indexes = iter(range(manifest.chunk_count))
         done = 0
 

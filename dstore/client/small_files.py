@@ -47,6 +47,12 @@ class SmallWrite:
     above: int = 0
 
     @property
+    def outcome(self) -> FileInfo | DstoreError:
+        """What came of it, once that is decided."""
+        assert self.result is not None
+        return self.result
+
+    @property
     def directory(self) -> str:
         """The path of the directory; empty for the root."""
         return self.path.rpartition("/")[0]
@@ -81,8 +87,7 @@ class SmallFiles:
         """
         write = SmallWrite(path, precondition, content)
         await self.put_all((write,))
-        assert write.result is not None
-        return value(write.result)
+        return value(write.outcome)
 
     async def put_all(self, writes: Sequence[SmallWrite]) -> None:
         """Store several files with one call, and set the result of each. No path may be among them twice."""
@@ -104,6 +109,8 @@ class SmallFiles:
     async def _attempt(self, writes: Sequence[SmallWrite], created_ns: int) -> None:
         """Seal and send each once; what is to be tried again has no result afterwards."""
         await self._find_directories(writes)
+        if len(writes) > 1:
+            await self._load_marks(writes)
         sealed: list[tuple[SmallWrite, PutItem]] = []
         for index, write in enumerate(writes):
             if write.result is None:
@@ -137,6 +144,12 @@ class SmallFiles:
             for write in writes:
                 if write.directory in problems:
                     write.result = own_copy(problems[write.directory])
+
+    async def _load_marks(self, writes: Sequence[SmallWrite]) -> None:
+        """Look up together what was seen of all paths, so that it need not be looked up for each."""
+        cluster_id = self._session.cluster.cluster_id
+        places = [(cluster_id, self._directories.find(write.directory), write.name) for write in writes]
+        await self._session.marks.load((cluster, parent, name) for cluster, parent, name in places if parent)
 
     async def _find_directory(self, directory: str) -> DstoreError | None:
         try:

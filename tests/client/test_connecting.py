@@ -64,7 +64,7 @@ async def test_the_blocking_client(endpoint: str, tmp_path: Path) -> None:
 
 class TestWrongAddresses:
     async def test_nothing_listens(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("dstore.client.retrying.FIRST_CONTACT_PATIENCE_S", 0.3)
+        monkeypatch.setattr("dstore.client.retries.FIRST_CONTACT_PATIENCE_S", 0.3)
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{taken.getsockname()[1]}"

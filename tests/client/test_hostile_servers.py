@@ -206,7 +206,7 @@ class TestIntents:
         old = await cluster.master.namespace.open_file("/f")
         cluster.calls.answers["begin_write"] = lambda intent: replace(intent, parent_id=FileId(77))
         with pytest.raises(Internal) as caught:
-            await client.put("/f", b"new")
+            await client.open("/f", "wb")
         assert caught.value.reason == "INTENT_INVALID"
         cluster.calls.answers["open_file"] = lambda _: old
         assert await client.get("/f") == b"old", "nothing newer was ever acknowledged"

@@ -262,7 +262,7 @@ class TestTheCluster:
     async def test_a_first_contact_that_fails_is_shared(
         self, cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dstore.client.retrying.FIRST_CONTACT_PATIENCE_S", 0.2)
+        monkeypatch.setattr("dstore.client.retries.FIRST_CONTACT_PATIENCE_S", 0.2)
         cluster.calls.before["get_cluster"] = fail_times(1_000)
         client = cluster.client()
         results = await asyncio.gather(*(client.exists("/") for _ in range(20)), return_exceptions=True)

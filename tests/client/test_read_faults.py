@@ -12,7 +12,7 @@ from dstore.core.chunks import Frame
 from dstore.core.errors import Corrupt, NotFound, Unavailable
 from dstore.core.groups import Group, MemberState, Replica, ServerPhase
 from dstore.core.ids import GroupId, ServerId
-from dstore.core.limits import FRAME_SEGMENTS, SEGMENT_SIZE_BYTES, SERVER_AVOID_DURATION_S
+from dstore.core.limits import FRAME_SEGMENTS, INLINE_SIZE_BYTES_MAX, SEGMENT_SIZE_BYTES, SERVER_AVOID_DURATION_S
 
 DATA = pattern(5 * CHUNK_SIZE + 7)
 STRIDE = FRAME_SEGMENTS * SEGMENT_SIZE_BYTES
@@ -44,7 +44,7 @@ async def test_two_servers_are_gone(cluster: InProcessCluster) -> None:
 @pytest.mark.parametrize("fault", ["is_down", "hangs"])
 async def test_all_servers_are_gone(cluster: InProcessCluster, fault: str) -> None:
     client = cluster.client()
-    await client.put("/f", b"data")
+    await client.put("/f", pattern(INLINE_SIZE_BYTES_MAX + 1))
     for number in (1, 2, 3):
         setattr(cluster.faults(number), fault, True)
     with pytest.raises(Unavailable) as caught:
@@ -179,7 +179,7 @@ async def test_a_version_that_vanishes_under_the_reader_is_read_anew(cluster: In
 
 async def test_a_version_that_keeps_vanishing_is_an_error_at_last(cluster: InProcessCluster) -> None:
     client = cluster.client()
-    await client.put("/f", b"data")
+    await client.put("/f", pattern(INLINE_SIZE_BYTES_MAX + 1))
     for number in (1, 2, 3):
         cluster.faults(number).is_down = True
 

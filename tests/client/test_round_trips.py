@@ -13,7 +13,7 @@ from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, p
 
 from dstore.client.client import AsyncClient
 from dstore.core.errors import InvalidRequest
-from dstore.core.limits import FRAME_SEGMENTS, SEGMENT_SIZE_BYTES
+from dstore.core.limits import FRAME_SEGMENTS, INLINE_SIZE_BYTES_MAX, SEGMENT_SIZE_BYTES
 
 SEGMENT = SEGMENT_SIZE_BYTES
 SIZES = [
@@ -42,7 +42,8 @@ async def test_every_way_in_and_every_way_out(client: AsyncClient, tmp_path: Pat
             assert await file.write(data[start : start + 10_000]) == len(data[start : start + 10_000])
     assert file.info is not None
     for info in (put, put_file, file.info):
-        assert (info.size_bytes, info.chunk_count) == (size, -(-size // CHUNK_SIZE))
+        is_small = size <= INLINE_SIZE_BYTES_MAX and info is not file.info
+        assert (info.size_bytes, info.chunk_count) == (size, 0 if is_small else -(-size // CHUNK_SIZE))
         assert await client.get(info.path) == data
         target = tmp_path / "target"
         assert (await client.get_file(info.path, target)).size_bytes == size

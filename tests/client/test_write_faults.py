@@ -8,7 +8,7 @@ import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, Wire, fail_times, in_process_cluster, pattern
 
 from dstore.chunkserver.relay import StallTimeouts
-from dstore.client import chunk_sending, placements, retrying
+from dstore.client import chunk_sending, placements, retries
 from dstore.client.client import AsyncClient
 from dstore.core.chunks import Frame, ReplicaAck, WriteResult
 from dstore.core.errors import (
@@ -22,10 +22,14 @@ from dstore.core.errors import (
     Unavailable,
 )
 from dstore.core.ids import ServerId
+from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 from dstore.crypto.keys import unwrap_dek
 from dstore.crypto.seal import open_descriptor, read_descriptor_front
 
 DATA = pattern(5 * CHUNK_SIZE + 7)
+#: The least that is written in chunks.
+CHUNKED = pattern(INLINE_SIZE_BYTES_MAX + 1)
+WAYS = pytest.mark.parametrize(("call", "data"), [("put_files", b"new"), ("commit_write", CHUNKED)])
 #: Short, but with steps that a busy machine does not blur.
 STALL = StallTimeouts(0.3, 0.2)
 
@@ -130,14 +134,14 @@ async def test_acknowledgements_that_prove_too_little_do_not_count(cluster: InPr
     for number in (1, 2, 3):
         cluster.faults(number).alter_result = lie  # type: ignore[assignment]
     with pytest.raises(Unavailable, match="copies as synced"):
-        await cluster.client().put("/f", b"data")
+        await cluster.client().put("/f", CHUNKED)
     assert await nothing_is_visible(cluster, "/f")
 
 
 async def test_one_missing_replica_is_recorded_not_hidden(cluster: InProcessCluster) -> None:
     for number in (1, 2, 3):
         cluster.faults(number).alter_result = lambda result: WriteResult(result.replicas[:2])
-    await cluster.client().put("/f", b"data")
+    await cluster.client().put("/f", CHUNKED)
     assert len(await cluster.sql("SELECT * FROM missing_replicas")) == 1
 
 
@@ -151,7 +155,7 @@ async def test_full_disks_are_said_to_be_full(cluster: InProcessCluster) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Wire, "write_chunk", write_chunk)
         with pytest.raises(OutOfSpace) as caught:
-            await cluster.client().put("/f", b"data")
+            await cluster.client().put("/f", CHUNKED)
     assert caught.value.reason == "CHUNK_NOT_WRITTEN"
     assert await nothing_is_visible(cluster, "/f")
 
@@ -159,7 +163,7 @@ async def test_full_disks_are_said_to_be_full(cluster: InProcessCluster) -> None
 async def test_too_few_servers_fail_soon_and_clearly(tmp_path: Path) -> None:
     async with in_process_cluster(tmp_path, chunkservers=1) as cluster:
         with pytest.raises(Unavailable) as caught:
-            await cluster.client().put("/f", b"data")
+            await cluster.client().put("/f", CHUNKED)
         assert caught.value.reason == "NOT_ENOUGH_SERVERS"
 
 
@@ -181,32 +185,38 @@ class TestTheMaster:
         assert await cluster.sql("SELECT COUNT(*) FROM inodes WHERE kind = 'file'") == [(1,)]
         assert (await client.stat("/d/f")).version == info.version
 
-    async def test_an_answer_that_never_comes_is_resolved_once(self, cluster: InProcessCluster) -> None:
+    @WAYS
+    async def test_an_answer_that_never_comes_is_resolved_once(
+        self, cluster: InProcessCluster, call: str, data: bytes
+    ) -> None:
         client = cluster.client(patience_s=0.2)
         await client.put("/f", b"old")
-        cluster.calls.after["commit_write"] = fail_times(1_000)
+        cluster.calls.after[call] = fail_times(1_000)
         with pytest.raises(CommitUnknown) as caught:
-            await client.put("/f", b"new")
+            await client.put("/f", data)
         request_id = caught.value.metadata["request_id"]
         assert request_id in str(caught.value)
         version = (await client.stat("/f")).version
         cluster.calls.after.clear()
         info = await client.resolve(request_id)  # type: ignore[arg-type]
         assert info.version == version  # type: ignore[union-attr]
-        assert await client.get("/f") == b"new"
+        assert await client.get("/f") == data
         with pytest.raises(NotFound) as unknown:
             await client.resolve(request_id)  # type: ignore[arg-type]
         assert unknown.value.reason == "REQUEST_UNKNOWN"
 
-    async def test_a_commit_that_never_arrived_can_still_be_made(self, cluster: InProcessCluster) -> None:
+    @WAYS
+    async def test_a_commit_that_never_arrived_can_still_be_made(
+        self, cluster: InProcessCluster, call: str, data: bytes
+    ) -> None:
         client = cluster.client(patience_s=0.2)
-        cluster.calls.before["commit_write"] = fail_times(1_000)
+        cluster.calls.before[call] = fail_times(1_000)
         with pytest.raises(CommitUnknown) as caught:
-            await client.put("/f", b"new")
+            await client.put("/f", data)
         assert not await client.exists("/f")
         cluster.calls.before.clear()
         await client.resolve(caught.value.metadata["request_id"])  # type: ignore[arg-type]
-        assert await client.get("/f") == b"new"
+        assert await client.get("/f") == data
 
     async def test_a_mutation_that_surely_did_not_happen_is_not_unknown(self, cluster: InProcessCluster) -> None:
         client = cluster.client(patience_s=0.2)
@@ -327,7 +337,7 @@ class TestSeveralWriters:
         await slow.write(b"slow")
         await cluster.client().put("/f", b"fast")
         await slow.close()
-        assert cluster.calls.names.count("commit_write") == 3
+        assert cluster.calls.names.count("commit_write") == 2
         assert await cluster.client().get("/f") == b"slow"
 
 
@@ -391,5 +401,5 @@ async def test_a_master_that_goes_back_behind_what_was_seen_is_refused_before_th
     cluster.calls.answers["renew_intent"] = lambda lease: replace(lease, version=info.version)
     with pytest.raises(Corrupt) as caught, pytest.MonkeyPatch.context() as patch:
         patch.setattr("dstore.client.writer.COMMIT_ATTEMPTS_MAX", 3)
-        await client.put("/f", b"2")
+        await client.put("/f", CHUNKED)
     assert caught.value.reason == "VERSION_ROLLED_BACK"
