@@ -77,10 +77,18 @@ class Client:
         return self._run(self._client.resolve(request_id))
 
     def put(
-        self, path: str, data: "ReadableBuffer", *, if_absent: bool = False, if_version: Version | int | None = None
+        self,
+        path: str,
+        data: "ReadableBuffer",
+        *,
+        if_absent: bool = False,
+        if_version: Version | int | None = None,
+        durability: str | None = None,
     ) -> FileInfo:
         """Store ``data`` as a file, replacing what is there."""
-        return self._run(self._client.put(path, data, if_absent=if_absent, if_version=if_version))
+        return self._run(
+            self._client.put(path, data, if_absent=if_absent, if_version=if_version, durability=durability)
+        )
 
     def put_file(
         self,
@@ -89,11 +97,14 @@ class Client:
         *,
         if_absent: bool = False,
         if_version: Version | int | None = None,
+        durability: str | None = None,
         progress: Progress | None = None,
     ) -> FileInfo:
         """Store a local file. ``progress`` is called in the client's own thread."""
         return self._run(
-            self._client.put_file(local, path, if_absent=if_absent, if_version=if_version, progress=progress)
+            self._client.put_file(
+                local, path, if_absent=if_absent, if_version=if_version, durability=durability, progress=progress
+            )
         )
 
     @overload
@@ -140,18 +151,18 @@ class Client:
     def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...
 
     @overload
-    def open(self, path: str, mode: Literal["wb", "xb"]) -> WriteFile: ...
+    def open(self, path: str, mode: Literal["wb", "xb"], *, durability: str | None = None) -> WriteFile: ...
 
     @overload
-    def open(self, path: str, mode: str) -> io.BufferedReader | WriteFile: ...
+    def open(self, path: str, mode: str, *, durability: str | None = None) -> io.BufferedReader | WriteFile: ...
 
-    def open(self, path: str, mode: str = "rb") -> io.BufferedReader | WriteFile:
+    def open(self, path: str, mode: str = "rb", *, durability: str | None = None) -> io.BufferedReader | WriteFile:
         """Open a file: ``rb`` to read and seek, ``wb`` to replace, ``xb`` to create what must not exist."""
         check_mode(mode)
         if mode == "rb":
             raw = RawReadFile(self._loop_thread, self._run(self._client.open_read(path)))
             return io.BufferedReader(raw, READ_BUFFER_SIZE_BYTES)
-        file = self._run(self._client.open_write(path, if_absent=mode == "xb"))
+        file = self._run(self._client.open_write(path, if_absent=mode == "xb", durability=durability))
         return WriteFile(self._loop_thread, file, path, mode)
 
     def stat(self, path: str) -> FileInfo:

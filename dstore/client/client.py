@@ -19,6 +19,7 @@ from dstore.client.restoring import restore
 from dstore.client.session import Progress
 from dstore.client.storing import Storing
 from dstore.client.walking import FileList, walk
+from dstore.core.chunks import Durability
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, NotADirectory, NotFound
 from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
@@ -55,6 +56,7 @@ class AsyncClient:
         endpoint: str = "",
         cluster_id: ClusterId | None = None,
         patience_s: float = CLIENT_PATIENCE_S,
+        durability: Durability = Durability.SYNCED,
     ) -> None:
         """``dstore.connect_async`` makes one. Nothing is called before the first verb.
 
@@ -62,6 +64,7 @@ class AsyncClient:
             services: called once, on the event loop that the client is used on.
             load_keyring: called once, in a thread, when the first file is opened or written.
             cluster_id: the only cluster that is accepted; None accepts the first one.
+            durability: of writes that do not say another.
 
         Raises:
             NotReady: reason ``FORKED``.
@@ -78,7 +81,7 @@ class AsyncClient:
             cluster_id=cluster_id,
             patience_s=patience_s,
         )
-        self._storing = Storing(self._contact)
+        self._storing = Storing(self._contact, durability)
         self._fetching = Fetching(self._contact)
 
     def __repr__(self) -> str:
@@ -137,7 +140,13 @@ class AsyncClient:
     # --- Whole files -------------------------------------------------------------------------------------------
 
     async def put(
-        self, path: str, data: "ReadableBuffer", *, if_absent: bool = False, if_version: Version | int | None = None
+        self,
+        path: str,
+        data: "ReadableBuffer",
+        *,
+        if_absent: bool = False,
+        if_version: Version | int | None = None,
+        durability: str | None = None,
     ) -> FileInfo:
         """Store ``data`` as a file, replacing what is there; visible at once, as a whole, when durable.
 
@@ -145,13 +154,15 @@ class AsyncClient:
             data: must not change before this returns.
             if_absent: only if there is no such path; else ``AlreadyExists``.
             if_version: only if the file has this version; else ``Conflict``.
+            durability: "synced", on stable storage of every replica; or "replicated", in the memory of all of them, and
+                synced within a second or so. Small files are always synced.
 
         Raises:
             CommitUnknown: it was stored or it was not; see ``resolve``.
             DstoreError: nothing was stored.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        return await self._storing.put(path, precondition, as_bytes_view(data))
+        return await self._storing.put(path, precondition, as_bytes_view(data), durability=durability)
 
     async def put_file(
         self,
@@ -160,6 +171,7 @@ class AsyncClient:
         *,
         if_absent: bool = False,
         if_version: Version | int | None = None,
+        durability: str | None = None,
         progress: Progress | None = None,
     ) -> FileInfo:
         """Store a local file; as ``put``, in bounded memory. ``progress`` gets the durable bytes.
@@ -169,7 +181,7 @@ class AsyncClient:
             DstoreError: as ``put``.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        return await self._storing.put_file(Path(local), path, precondition, progress=progress)
+        return await self._storing.put_file(Path(local), path, precondition, durability=durability, progress=progress)
 
     @overload
     async def get(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
@@ -220,7 +232,12 @@ class AsyncClient:
         return AsyncReadFile(await self._fetching.open(normalize_path(path)))
 
     async def open_write(
-        self, path: str, *, if_absent: bool = False, if_version: Version | int | None = None
+        self,
+        path: str,
+        *,
+        if_absent: bool = False,
+        if_version: Version | int | None = None,
+        durability: str | None = None,
     ) -> AsyncWriteFile:
         """Open a file for writing from front to back; it becomes visible when it is closed.
 
@@ -228,7 +245,8 @@ class AsyncClient:
             DstoreError: as ``put``.
         """
         path, precondition = normalize_path(path), precondition_of(if_absent, if_version)
-        return AsyncWriteFile(path, await self._storing.begin(path, precondition, size_bytes=None))
+        writer = await self._storing.begin(path, precondition, size_bytes=None, durability=durability)
+        return AsyncWriteFile(path, writer)
 
     @overload
     async def open(self, path: str, mode: Literal["rb"] = "rb") -> AsyncReadFile: ...

@@ -29,23 +29,33 @@ def connect_async(
     key_file: LocalPath | None = None,
     patience_s: float = CLIENT_PATIENCE_S,
     local_reads: str | None = None,
+    durability: str | None = None,
 ) -> AsyncClient:
     """Return a client for the running event loop: ``async with connect_async() as client``, or await it.
 
-    Arguments win over DSTORE_ENDPOINT, DSTORE_PROFILE, DSTORE_KEY_FILE and DSTORE_LOCAL_READS, and these over the
-    profile. A passphrase comes from the file that DSTORE_PASSPHRASE_FILE names, or from DSTORE_PASSPHRASE. Versions
-    that were seen are remembered in DSTORE_STATE_DIR.
+    Arguments win over DSTORE_ENDPOINT, DSTORE_PROFILE, DSTORE_KEY_FILE, DSTORE_LOCAL_READS and DSTORE_DURABILITY, and
+    these over the profile. A passphrase comes from the file that DSTORE_PASSPHRASE_FILE names, or from
+    DSTORE_PASSPHRASE. Versions that were seen are remembered in DSTORE_STATE_DIR.
 
     Args:
         patience_s: how long calls are repeated while the master is away.
         local_reads: with which chunkservers on this machine open files are shared: "own", those that run as this user
             or as root, which is the default; "any"; or "off".
+        durability: what an acknowledged write promises, unless a call says otherwise: "synced" or "replicated", see
+            ``AsyncClient.put``.
 
     Raises:
         InvalidRequest: profile, configuration file or endpoint are invalid, or there are none.
         NotReady: reason ``FORKED``.
     """
-    chosen = resolve_profile(os.environ, endpoint=endpoint, profile=profile, key_file=key_file, local_reads=local_reads)
+    chosen = resolve_profile(
+        os.environ,
+        endpoint=endpoint,
+        profile=profile,
+        key_file=key_file,
+        local_reads=local_reads,
+        durability=durability,
+    )
     passphrase_file = os.environ.get("DSTORE_PASSPHRASE_FILE")
     passphrase = os.environ.get("DSTORE_PASSPHRASE")
 
@@ -73,6 +83,7 @@ def connect_async(
         endpoint=chosen.endpoint,
         cluster_id=chosen.cluster_id,
         patience_s=patience_s,
+        durability=chosen.durability,
     )
 
 
@@ -83,6 +94,7 @@ def connect(
     key_file: LocalPath | None = None,
     patience_s: float = CLIENT_PATIENCE_S,
     local_reads: str | None = None,
+    durability: str | None = None,
 ) -> Client:
     """Connect and return a client whose calls block; the arguments are those of ``connect_async``.
 
@@ -92,7 +104,14 @@ def connect(
         InvalidRequest: as ``connect_async``.
     """
     client = Client(
-        connect_async(endpoint, profile=profile, key_file=key_file, patience_s=patience_s, local_reads=local_reads)
+        connect_async(
+            endpoint,
+            profile=profile,
+            key_file=key_file,
+            patience_s=patience_s,
+            local_reads=local_reads,
+            durability=durability,
+        )
     )
     try:
         client.cluster()

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dstore.core.chunks import Durability, parse_durability
 from dstore.core.errors import DstoreError, InvalidRequest, NotFound, PermissionDenied
 from dstore.core.ids import ClusterId, parse_uuid
 from dstore.core.local_reads import LocalReads, parse_local_reads
 
 _TOP_KEYS = ("default_profile", "profiles")
-_PROFILE_KEYS = ("endpoint", "key_file", "cluster_id", "local_reads")
+_PROFILE_KEYS = ("endpoint", "key_file", "cluster_id", "local_reads", "durability")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]")
 
@@ -41,6 +42,7 @@ class Profile:
         key_file: None when none is configured; listing and status need none.
         cluster_id: the only cluster that is accepted; None accepts any.
         local_reads: with which chunkservers on this machine open files are shared.
+        durability: what an acknowledged write promises, unless a call says otherwise.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Profile:
     key_file: Path | None
     cluster_id: ClusterId | None
     local_reads: LocalReads = LocalReads.OWN
+    durability: Durability = Durability.SYNCED
 
 
 def config_directory(environ: Mapping[str, str]) -> Path:
@@ -77,6 +80,7 @@ def resolve_profile(
     profile: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     local_reads: str | None = None,
+    durability: str | None = None,
 ) -> Profile:
     """Return what arguments, environment and configuration file say together; the first of these wins.
 
@@ -84,8 +88,8 @@ def resolve_profile(
     may be another cluster.
 
     Raises:
-        InvalidRequest: ``PROFILE_UNKNOWN``, ``PROFILE_INVALID``, ``ENDPOINT_INVALID``, ``NO_ENDPOINT`` or
-            ``LOCAL_READS_INVALID``.
+        InvalidRequest: ``PROFILE_UNKNOWN``, ``PROFILE_INVALID``, ``ENDPOINT_INVALID``, ``NO_ENDPOINT``,
+            ``LOCAL_READS_INVALID`` or ``DURABILITY_INVALID``.
         PermissionDenied: the configuration file cannot be read.
     """
     directory = config_directory(environ)
@@ -105,6 +109,7 @@ def resolve_profile(
         )
     chosen_key_file = key_file or environ.get("DSTORE_KEY_FILE") or table.get("key_file")
     sharing = local_reads or environ.get("DSTORE_LOCAL_READS") or table.get("local_reads") or LocalReads.OWN.value
+    promised = durability or environ.get("DSTORE_DURABILITY") or table.get("durability") or Durability.SYNCED.value
     pinned = table.get("cluster_id") if asked or not given_endpoint else None
     return Profile(
         name=name or "",
@@ -112,6 +117,7 @@ def resolve_profile(
         key_file=Path(chosen_key_file) if chosen_key_file else None,
         cluster_id=ClusterId(pinned) if pinned else None,
         local_reads=parse_local_reads(sharing, what="DSTORE_LOCAL_READS"),
+        durability=parse_durability(promised, what="The durability"),
     )
 
 
@@ -152,6 +158,8 @@ def save_profile(directory: Path, profile: Profile, *, make_default: bool = Fals
         table["cluster_id"] = parse_uuid(profile.cluster_id, what="cluster id")
     if profile.local_reads is not LocalReads.OWN:
         table["local_reads"] = profile.local_reads.value
+    if profile.durability is not Durability.SYNCED:
+        table["durability"] = profile.durability.value
     profiles[profile.name] = table
     default = configuration.get("default_profile")
     if make_default or default is None:
@@ -223,6 +231,8 @@ def _check_values(path: Path, name: str, table: dict[str, str]) -> None:
             parse_uuid(table["cluster_id"], what="cluster id")
         if "local_reads" in table:
             parse_local_reads(table["local_reads"], what="local_reads")
+        if "durability" in table:
+            parse_durability(table["durability"], what="durability")
     except DstoreError as error:
         raise _invalid_file(path, f"[profiles.{name}]: {error.message}") from error
 

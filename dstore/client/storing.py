@@ -7,6 +7,7 @@ from dstore.client.contact import Contact
 from dstore.client.local_files import LocalSource
 from dstore.client.session import Progress
 from dstore.client.writer import FileWriter
+from dstore.core.chunks import Durability, parse_durability
 from dstore.core.files import FileInfo, Precondition
 from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 
@@ -14,8 +15,9 @@ from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 class Storing:
     """The writes of one client."""
 
-    def __init__(self, contact: Contact) -> None:
+    def __init__(self, contact: Contact, durability: Durability) -> None:
         self._contact = contact
+        self._durability = durability
         self._writers: WeakSet[FileWriter] = WeakSet()
 
     async def discard_all(self) -> None:
@@ -30,6 +32,7 @@ class Storing:
         *,
         size_bytes: int | None,
         is_exact: bool = False,
+        durability: str | None = None,
         progress: Progress | None = None,
     ) -> FileWriter:
         """Start to write a file in chunks; see ``FileWriter.begin``."""
@@ -39,24 +42,37 @@ class Storing:
             precondition=precondition,
             size_bytes=size_bytes,
             is_exact=is_exact,
+            durability=self._chosen(durability),
             progress=progress,
         )
         self._writers.add(writer)
         return writer
 
-    async def put(self, path: str, precondition: Precondition, data: memoryview) -> FileInfo:
+    async def put(
+        self, path: str, precondition: Precondition, data: memoryview, *, durability: str | None = None
+    ) -> FileInfo:
         """Store ``data``; raises as ``AsyncClient.put``."""
+        self._chosen(durability)
         if len(data) <= INLINE_SIZE_BYTES_MAX:
             return await (await self._contact.small_files()).put(path, precondition, bytes(data))
-        async with await self.begin(path, precondition, size_bytes=len(data), is_exact=True) as writer:
+        async with await self.begin(
+            path, precondition, size_bytes=len(data), is_exact=True, durability=durability
+        ) as writer:
             for start in range(0, len(data), writer.chunk_size_bytes):
                 await writer.write_chunk(data[start : start + writer.chunk_size_bytes])
             return await writer.finish()
 
     async def put_file(
-        self, local: Path, path: str, precondition: Precondition, *, progress: Progress | None
+        self,
+        local: Path,
+        path: str,
+        precondition: Precondition,
+        *,
+        durability: str | None = None,
+        progress: Progress | None,
     ) -> FileInfo:
         """Store a local file; raises as ``AsyncClient.put_file``."""
+        self._chosen(durability)
         async with LocalSource(local) as source:
             # Whether it is small is seen by reading it: it may be a pipe, and it may grow.
             start = bytearray(INLINE_SIZE_BYTES_MAX + 1)
@@ -68,7 +84,9 @@ class Storing:
                 if progress is not None and content:
                     progress(len(content))
                 return info
-            async with await self.begin(path, precondition, size_bytes=source.size_bytes, progress=progress) as writer:
+            async with await self.begin(
+                path, precondition, size_bytes=source.size_bytes, durability=durability, progress=progress
+            ) as writer:
                 while True:
                     buffer = writer.take_buffer()
                     # A chunk may be smaller than what was read already.
@@ -81,3 +99,6 @@ class Storing:
                         await writer.write_chunk(memoryview(buffer)[:filled], buffer=buffer)
                     if filled < len(buffer):
                         return await writer.finish()
+
+    def _chosen(self, durability: str | None) -> Durability:
+        return self._durability if durability is None else parse_durability(durability, what="The durability")

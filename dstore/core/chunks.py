@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dstore.core.errors import InvalidRequest
 from dstore.core.ids import ChunkId, ClusterId, ServerId
 
 
@@ -18,6 +19,21 @@ class Durability(Enum):
     def covers(self, wanted: "Durability") -> bool:
         """Tell whether a copy that promises this is as durable as was asked for."""
         return self is wanted or self is Durability.SYNCED
+
+
+def parse_durability(text: str, *, what: str) -> Durability:
+    """Return the durability that ``text`` names; ``what`` says in the error where it stands.
+
+    Raises:
+        InvalidRequest: reason ``DURABILITY_INVALID``.
+    """
+    try:
+        return Durability(text)
+    except ValueError:
+        names = ", ".join(each.value for each in Durability)
+        raise InvalidRequest(
+            f"{what} {text[:64]!r} is none of: {names}.", reason="DURABILITY_INVALID", metadata={"value": text[:64]}
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
