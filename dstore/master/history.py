@@ -18,6 +18,9 @@ from dstore.master import counters
 from dstore.master.store.base import Transaction, batches, expand
 from dstore.master.store.schema import LIVE
 
+#: With the number as it is, so that SQLite sees that the index of the live entries fits.
+_END_ENTRY = f"UPDATE entries SET to_txn = ?, ended_ns = ?, ended_by = ? WHERE to_txn = {LIVE}"  # noqa: S608
+
 
 class End(Enum):
     """Why an entry ended."""
@@ -97,8 +100,8 @@ def end_entry(tx: Transaction, txn: int, parent_id: FileId, name: str, end: End,
 def end_entries(tx: Transaction, txn: int, places: Sequence[tuple[FileId, str]], end: End, now_ns: int) -> None:
     """End the entries that directories have under names."""
     tx.execute_many(
-        "UPDATE entries SET to_txn = ?, ended_ns = ?, ended_by = ? WHERE parent_id = ? AND name = ? AND to_txn = ?",
-        [(txn, now_ns, end.value, parent_id, name.encode(), LIVE) for parent_id, name in places],
+        f"{_END_ENTRY} AND parent_id = ? AND name = ?",
+        [(txn, now_ns, end.value, parent_id, name.encode()) for parent_id, name in places],
     )
 
 
@@ -106,11 +109,8 @@ def end_entries_in(tx: Transaction, txn: int, directory_ids: Sequence[FileId], e
     """End all entries of directories."""
     for batch in batches(directory_ids):
         tx.execute(
-            expand(
-                "UPDATE entries SET to_txn = ?, ended_ns = ?, ended_by = ? WHERE parent_id IN (?*) AND to_txn = ?",
-                len(batch),
-            ),
-            (txn, now_ns, end.value, *batch, LIVE),
+            expand(f"{_END_ENTRY} AND parent_id IN (?*)", len(batch)),
+            (txn, now_ns, end.value, *batch),
         )
 
 
