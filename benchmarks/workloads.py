@@ -84,7 +84,7 @@ def _large(scale: Scale) -> tuple[Workload, ...]:
     ranges = tuple(
         Workload(
             f"read-{length // KIB}k-ranges",
-            f"random {length // KIB} KiB ranges, 16 at once",
+            f"random {length // KIB} KiB ranges of one file, 16 at once",
             "read-ranges",
             Unit.PER_S,
             length,

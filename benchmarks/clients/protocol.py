@@ -1,7 +1,7 @@
 """What the benchmark and its client processes say to each other."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, Self
 
 
@@ -23,6 +23,10 @@ class Request:
     variant: str
     tag: str
     seed: int
+
+    def dropping(self) -> Self:
+        """Return the request to remove the large file that this one wrote."""
+        return replace(self, verb="drop-large")
 
     def to_line(self) -> bytes:
         """Return the line that ``from_line`` reads."""

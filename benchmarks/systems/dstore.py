@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dstore
 from benchmarks.servers import open_servers
@@ -28,7 +27,8 @@ _RECLAIM_PATIENCE_S = 30.0
 _REST_BYTES = 64 * MIB
 
 _WRITES = frozenset({"write-large", "write-small", "put-many"})
-_READS = frozenset({"read-large", "read-ranges", "read-small", "get-many", "read-ranges-together"})
+_CHUNK_READS = frozenset({"read-large", "read-ranges", "read-ranges-together"})
+_SMALL_READS = frozenset({"read-small", "get-many"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +38,29 @@ class Abilities:
     has_batches: bool
     has_ranges: bool
     has_durability: bool
-    local_reads_option: str | None
+    has_local_reads: bool
 
     @classmethod
     def of_client(cls) -> "Abilities":
         """Look at the public face of the client."""
-        put = inspect.signature(dstore.AsyncClient.put).parameters
         get = inspect.signature(dstore.AsyncClient.get).parameters
+        put = inspect.signature(dstore.AsyncClient.put).parameters
         connect = inspect.signature(dstore.connect_async).parameters
         return cls(
             has_batches=hasattr(dstore.AsyncClient, "put_many"),
             has_ranges="ranges" in get,
             has_durability="durability" in put or "durability" in connect,
-            local_reads_option=next((name for name in connect if "local" in name or "short_circuit" in name), None),
+            has_local_reads="local_reads" in connect,
         )
 
-    def variants(self) -> dict[str, dict[str, Any]]:
+    def variants(self) -> dict[str, dict[str, str]]:
         """Return the options of the client for each variant by its name."""
-        off: dict[str, Any] = {self.local_reads_option: "off"} if self.local_reads_option else {}
-        found: dict[str, dict[str, Any]] = {"synced": dict(off)}
+        off = {"local_reads": "off"} if self.has_local_reads else {}
+        found = {name: dict(off) for name in ("synced", "grpc", "grpc, get")}
         if self.has_durability:
             found["replicated"] = {**off, "durability": "replicated"}
-        if self.local_reads_option:
-            found["short-circuit"] = {self.local_reads_option: "own"}
+        if self.has_local_reads:
+            found["short-circuit"] = {"local_reads": "own"}
         return found
 
 
@@ -86,14 +86,15 @@ class DstoreSession:
             return ()
         if workload.verb == "read-ranges-together" and not self._abilities.has_ranges:
             return ()
-        found = []
-        if workload.verb in _WRITES and self._abilities.has_durability:
-            found.append(Variant("replicated", REPLICATED))
-        found.append(Variant("synced", SYNCED))
-        # Small files come from the master, so there is nothing to shorten.
-        if workload.verb in _READS - {"read-small", "get-many"} and self._abilities.local_reads_option:
-            found.append(Variant("short-circuit", SYNCED))
-        return tuple(found)
+        if workload.verb in _WRITES:
+            names = ["replicated", "synced"] if self._abilities.has_durability else ["synced"]
+        elif workload.verb in _CHUNK_READS:
+            names = ["short-circuit", "grpc"] if self._abilities.has_local_reads else ["grpc"]
+            # A file that is opened for each range costs a call to the master more.
+            names += ["grpc, get"] if workload.verb == "read-ranges" and self._abilities.has_ranges else []
+        else:
+            names = ["grpc" if workload.verb in _SMALL_READS else "synced"]
+        return tuple(Variant(name, REPLICATED if name == "replicated" else SYNCED) for name in names)
 
     async def reclaim(self) -> None:
         """Return when dropped files are gone from the disks."""
