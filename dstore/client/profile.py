@@ -8,6 +8,7 @@
     endpoint = "127.0.0.1:7070"
     key_file = "/home/me/.config/dstore/keys/dev.key"
     cluster_id = "6e7f…"
+    local_reads = "own"
 
 The environment is an argument, because only ``connect`` and the command line may read it.
 """

@@ -256,13 +256,12 @@ MANY_ITEMS_PER_CALL = 500
 #: Such calls of one list under way at once, and files with chunks of one list.
 MANY_CALLS_IN_FLIGHT = 2
 MANY_FILES_IN_FLIGHT = 4
-#: Threads in which a client reads and decrypts chunks of servers on its own machine. A core decrypts 3 GiB/s; the rest
-#: wait for disks.
+#: Threads in which a client reads and decrypts chunks of servers on its own machine: 3 GiB/s a core.
 LOCAL_READ_THREADS = 4
 #: What such a thread reads at once: whole segments that stay in a core's cache until they are decrypted.
 LOCAL_READ_SIZE_BYTES = 16 * SEGMENT_SEALED_SIZE_BYTES
-#: Open chunk files that a client has on loan from servers on its machine. The space of a deleted chunk comes back only
-#: when nobody has it open, so one that is not read any more is given back soon, and each is asked for anew at times.
+#: Open chunk files that a client has on loan. The space of a deleted chunk comes back only when nobody has it open, so
+#: one that is not read any more is given back soon, and each is asked for anew at times.
 LOCAL_FILES_MAX = 64
 LOCAL_FILE_IDLE_S = 5.0
 LOCAL_FILE_AGE_MAX_S = 60.0
@@ -270,7 +269,7 @@ LOCAL_FILE_AGE_MAX_S = 60.0
 LOCAL_ANSWER_TIMEOUT_S = 1.0
 #: How long a read of such a file may stand still: less than on the network, which still has to follow.
 LOCAL_STALL_TIMEOUT_S = 2.0
-#: A server that has no socket on this machine, or does not answer there, is not looked for again before this time.
+#: A server that has no socket on this machine, or does not answer there, is left alone for this long.
 LOCAL_AVOID_DURATION_S = 10.0
 #: Clients of its machine that one chunkserver talks to at once, and how long a silent one keeps its place.
 LOCAL_CONNECTIONS_MAX = 256
@@ -396,6 +395,5 @@ assert SERVER_DOWN_AFTER_S < SERVER_AWAY_AFTER_S
 assert RESTORE_GROUP_GAP < GROUP_ID_MAX
 assert HELD_CHUNKS_PER_PAGE_MAX * 30 < MESSAGE_SIZE_BYTES_MAX
 assert LOCAL_READ_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
-assert LOCAL_ANSWER_TIMEOUT_S < LOCAL_STALL_TIMEOUT_S < STREAM_STALL_TIMEOUT_S
-assert LOCAL_FILE_IDLE_S < LOCAL_CONNECTION_IDLE_S
+assert LOCAL_ANSWER_TIMEOUT_S < LOCAL_STALL_TIMEOUT_S < STREAM_STALL_TIMEOUT_S < LOCAL_CONNECTION_IDLE_S
 assert MIN_REPLICAS_DEFAULT <= REPLICAS_DEFAULT <= REPLICAS_MAX

@@ -16,6 +16,7 @@ from dstore.client.profile import (
 )
 from dstore.core.errors import InvalidRequest, PermissionDenied
 from dstore.core.ids import ClusterId
+from dstore.core.local_reads import LocalReads
 
 CLUSTER = ClusterId("6b1f8a52-0c3d-4e9f-8a7b-112233445566")
 CONFIGURATION = f"""
@@ -42,6 +43,33 @@ class TestPrecedence:
         assert resolve_profile(environment(tmp_path)) == Profile(
             "dev", "127.0.0.1:7070", Path("/keys/dev.key"), CLUSTER
         )
+
+    @pytest.mark.parametrize(
+        ("argument", "variable", "key", "expected"),
+        [
+            (None, None, None, LocalReads.OWN),
+            (None, None, "any", LocalReads.ANY),
+            (None, "off", "any", LocalReads.OFF),
+            ("own", "off", "any", LocalReads.OWN),
+        ],
+    )
+    def test_local_reads(
+        self, tmp_path: Path, argument: str | None, variable: str | None, key: str | None, expected: LocalReads
+    ) -> None:
+        text = CONFIGURATION + (f'local_reads = "{key}"\n' if key else "")
+        environ = environment(tmp_path, text, DSTORE_PROFILE="far", DSTORE_LOCAL_READS=variable or "")
+        chosen = resolve_profile(environ, local_reads=argument)
+        assert chosen.local_reads is expected
+        save_profile(tmp_path, chosen)
+        assert resolve_profile(environ, local_reads=argument) == chosen
+
+    def test_local_reads_that_are_none(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidRequest, match="off, own, any") as caught:
+            resolve_profile(environment(tmp_path), local_reads="yes")
+        assert caught.value.reason == "LOCAL_READS_INVALID"
+        with pytest.raises(InvalidRequest, match=r"profiles\.far.*off, own, any") as caught:
+            resolve_profile(environment(tmp_path, CONFIGURATION + 'local_reads = "yes"\n'))
+        assert caught.value.reason == "PROFILE_INVALID"
 
     def test_arguments_before_environment_before_profile(self, tmp_path: Path) -> None:
         environ = environment(tmp_path, DSTORE_ENDPOINT="env:1", DSTORE_KEY_FILE="/keys/env.key")
