@@ -21,6 +21,8 @@ from dstore.master.store.schema import LIVE
 #: Entries carry whole paths, of up to 4 KiB; a page stops at half a message.
 PAGE_PATH_BYTES_MAX = MESSAGE_SIZE_BYTES_MAX // 2
 
+_PAGE = tree.select_inodes("e.name", "WHERE e.parent_id = ? AND e.name > ? ORDER BY e.name LIMIT ?")
+
 
 def stat(tx: Transaction, path: str) -> FileInfo:
     """Describe one path."""
@@ -37,18 +39,16 @@ def list_page(tx: Transaction, cluster_id: ClusterId, path: str, *, page_size: i
     count = page_count(page_size)
     scope = f"list {directory.file_id}"
     after = page_tokens.read(cluster_id, scope, page_token)
-    rows = tx.execute(
-        tree.select_inodes("e.name", "WHERE e.parent_id = ? AND e.name > ? ORDER BY e.name LIMIT ?"),
-        (directory.file_id, after, count + 1),
-    )
+    rows = tx.execute(_PAGE, (directory.file_id, after, count + 1))
+    prefix = join_path((*names, ""))
+    prefix_size_bytes = len(prefix.encode())
     entries: list[FileInfo] = []
     path_bytes = 0
     for name, *columns in rows[:count]:
-        entry_path = join_path((*names, name.decode()))
-        path_bytes += len(entry_path.encode())
+        path_bytes += prefix_size_bytes + len(name)
         if entries and path_bytes > PAGE_PATH_BYTES_MAX:
             break
-        entries.append(tree.inode_from_row(tuple(columns)).describe(entry_path))
+        entries.append(tree.info_from_row(columns, prefix + name.decode()))
     if len(entries) == len(rows):
         return FilePage(tuple(entries), "")
     last = rows[len(entries) - 1][0]

@@ -93,7 +93,7 @@ def collect(tx: Transaction, horizon_txn: int, limit: int, *, now_ns: int) -> Co
     history.begin(tx)
     tx.execute("UPDATE counters SET value = ? WHERE name = 'collected_txn' AND value < ?", (horizon_txn, horizon_txn))
     entries = tx.execute(
-        "DELETE FROM entries WHERE (parent_id, name, from_txn) IN (SELECT parent_id, name, from_txn "
+        "DELETE FROM entries WHERE (parent_id, to_txn, name) IN (SELECT parent_id, to_txn, name "
         "FROM ended_entries WHERE to_txn <= ? ORDER BY to_txn LIMIT ?) RETURNING 1",
         (horizon_txn, limit),
     )

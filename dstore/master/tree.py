@@ -1,7 +1,9 @@
 """The directory tree as rows: walking a path, and the refusals that walking can end in."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dstore.core.errors import AlreadyExists, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo, FileKind
@@ -16,6 +18,11 @@ INODE_COLUMNS = (
     "i.file_id, i.kind, i.version, i.first_version, i.floor_version, i.size_bytes, i.chunk_count, "
     "i.chunk_size_bytes, i.created_ns, i.modified_ns"
 )
+
+
+#: Names that one query follows; each is a query inside of another, which engines bound.
+_NAMES_PER_QUERY = 16
+_KINDS = {kind.value: kind for kind in FileKind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,13 @@ class Inode:
 
 def inode_from_row(row: Row) -> Inode:
     """Read the columns of ``INODE_COLUMNS``."""
-    return Inode(row[0], FileKind(row[1]), *row[2:])
+    return Inode(row[0], _KINDS[row[1]], *row[2:])
+
+
+def info_from_row(row: Sequence[Any], path: str) -> FileInfo:
+    """Return what clients are told of a path, from the columns of ``INODE_COLUMNS``."""
+    file_id, kind, version, _, _, size_bytes, chunk_count, _, created_ns, modified_ns = row
+    return FileInfo(path, _KINDS[kind], file_id, size_bytes, version, created_ns, modified_ns, chunk_count)
 
 
 def select_inodes(more: str, rest: str) -> str:
@@ -65,11 +78,8 @@ def select_inodes(more: str, rest: str) -> str:
 
 def find(tx: Transaction, parent_id: FileId, name: str) -> Inode | None:
     """Return what a directory has under a name."""
-    rows = tx.execute(
-        select_inodes("e.name", "WHERE e.parent_id = ? AND e.name = ?"),
-        (parent_id, name.encode()),
-    )
-    return inode_from_row(rows[0][1:]) if rows else None
+    rows = tx.execute(_query_path(1), (parent_id, name.encode()))
+    return inode_from_row(rows[0]) if rows else None
 
 
 def find_by_id(tx: Transaction, file_id: FileId) -> Inode | None:
@@ -87,14 +97,34 @@ def resolve(tx: Transaction, names: tuple[str, ...]) -> Inode:
     """
     inode = find_by_id(tx, ROOT_ID)
     assert inode is not None, "the root is made with the tables and cannot be removed"
-    for depth, name in enumerate(names):
-        if not inode.is_directory:
-            raise not_a_directory(join_path(names[:depth]))
-        child = find(tx, inode.file_id, name)
-        if child is None:
-            raise not_found(join_path(names[: depth + 1]))
-        inode = child
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        some = names[start : start + _NAMES_PER_QUERY]
+        rows = tx.execute(_query_path(len(some)), (inode.file_id, *(name.encode() for name in some)))
+        if not rows:
+            raise _refusal(tx, names)
+        inode = inode_from_row(rows[0])
     return inode
+
+
+@functools.cache
+def _query_path(count: int) -> str:
+    """Return the query for what is so many names below a directory: its id comes first, then the names."""
+    file_id = "?"
+    for _ in range(count):
+        file_id = f"(SELECT file_id FROM live_entries WHERE parent_id = {file_id} AND name = ?)"  # noqa: S608
+    return f"SELECT {INODE_COLUMNS} FROM live_inodes i WHERE i.file_id = {file_id}"  # noqa: S608
+
+
+def _refusal(tx: Transaction, names: tuple[str, ...]) -> NotFound | NotADirectory:
+    """Return why a path leads nowhere, with the part of it that is the reason."""
+    inode = find_by_id(tx, ROOT_ID)
+    for depth, name in enumerate(names):
+        if inode is None:
+            return not_found(join_path(names[:depth]))
+        if not inode.is_directory:
+            return not_a_directory(join_path(names[:depth]))
+        inode = find(tx, inode.file_id, name)
+    return not_found(join_path(names))
 
 
 def resolve_parent(tx: Transaction, names: tuple[str, ...]) -> Inode:

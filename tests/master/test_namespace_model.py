@@ -63,6 +63,14 @@ class Model:
             pending += (node.children or {}).values()
         return found
 
+    def paths(self) -> dict[int, str]:
+        found, pending = {}, [("", self.root)]
+        while pending:
+            path, node = pending.pop()
+            found[node.file_id] = path
+            pending += [(f"{path}/{name}", child) for name, child in (node.children or {}).items()]
+        return found
+
     def end(self, parent: Node, name: str) -> None:
         assert parent.children is not None
         node = parent.children.pop(name)
@@ -192,13 +200,10 @@ class NamespaceMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 7), elsewhere=st.one_of(st.none(), st.none(), paths))
     def restore_what_is_gone(self, pick: int, elsewhere: str | None) -> None:
         gone = self.model.gone[-1 - pick % len(self.model.gone)]
-        parent = self.model.nodes().get(gone.parent_id)
-        tops = self.model.root.children or {}
-        if parent is self.model.root:
-            self.restore(f"/{gone.name}", elsewhere)
-        elif parent is not None:
-            name = next(name for name, node in tops.items() if node is parent)
-            self.restore(f"/{name}/{gone.name}", elsewhere)
+        # A directory that was restored elsewhere may be in another one.
+        parent = self.model.paths().get(gone.parent_id)
+        if parent is not None:
+            self.restore(f"{parent}/{gone.name}", elsewhere)
 
     @precondition(lambda self: len(self.model.gone) > 4)
     @rule(limit=st.integers(1, 4))

@@ -277,7 +277,7 @@ class TestSchema:
 
     async def test_a_newer_schema_is_refused(self, store: Store) -> None:
         await store.write(lambda tx: open_cluster(tx, self.record("one"), 5))
-        await store.write(lambda tx: tx.execute("UPDATE meta SET value = '3' WHERE name = 'schema_version'"))
+        await store.write(lambda tx: tx.execute("UPDATE meta SET value = '4' WHERE name = 'schema_version'"))
         with pytest.raises(NotReady, match="newer dstore") as caught:
             await store.write(lambda tx: open_cluster(tx, self.record("one"), 5))
         assert caught.value.reason == "SCHEMA_TOO_NEW"

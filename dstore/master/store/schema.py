@@ -12,13 +12,15 @@ from dstore.core.ids import ROOT_ID, ClusterId
 from dstore.master import codec
 from dstore.master.store.base import Transaction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: The end of rows that have not ended. As a literal in the indexes and views, since the engines use a partial index
 #: only where they see that it fits.
 LIVE = (1 << 63) - 1
 
-_INTENTS_BY_FILE = "CREATE INDEX IF NOT EXISTS intents_by_file ON intents (file_id)"
+#: Tables of short rows that are read by their key: the rows are in the tree of the key, so that there is one tree
+#: less to search and to write. PostgreSQL has no such thing and needs none.
+_IN_TREE_OF_KEY = frozenset({"entries", "chunks", "missing_replicas", "deleted_chunks", "owed_discards"})
 
 #: Types as SQLite spells them; in PostgreSQL, INTEGER is BIGINT and BLOB is BYTEA. STRICT makes SQLite as
 #: exact.
@@ -41,28 +43,31 @@ _TABLES = (
         created_ns INTEGER NOT NULL,
         modified_ns INTEGER NOT NULL,
         wrapped_keys TEXT NOT NULL,
-        sealed_manifest BLOB NOT NULL,
-        PRIMARY KEY (file_id, to_txn)
+        sealed_manifest BLOB NOT NULL
     )""",
+    # All that a stat or a listing tells: the rows themselves hold whole small files and fill pages. It is unique by its
+    # first two columns already.
+    """CREATE UNIQUE INDEX inodes_by_id ON inodes (file_id, to_txn, kind, version, first_version, floor_version,
+        size_bytes, chunk_count, chunk_size_bytes, created_ns, modified_ns)""",
     f"CREATE INDEX inodes_ended ON inodes (to_txn, file_id) WHERE to_txn < {LIVE}",
     f"CREATE VIEW live_inodes AS SELECT * FROM inodes WHERE to_txn = {LIVE}",  # noqa: S608
     f"CREATE VIEW ended_inodes AS SELECT * FROM inodes WHERE to_txn < {LIVE}",  # noqa: S608
     # Names are bytes, so that every engine and every collation sorts them as UTF-8. `ended_ns` and `ended_by` say
-    # when (for people) and why an entry ended; 0 and '' while it lives.
+    # when (for people) and why an entry ended; 0 and '' while it lives. The live entries of a directory are next to
+    # each other in the order of their names, however many have ended.
     """CREATE TABLE entries (
         parent_id INTEGER NOT NULL,
+        to_txn INTEGER NOT NULL,
         name BLOB NOT NULL,
         from_txn INTEGER NOT NULL,
-        to_txn INTEGER NOT NULL,
         file_id INTEGER NOT NULL,
         ended_ns INTEGER NOT NULL,
         ended_by TEXT NOT NULL,
-        PRIMARY KEY (parent_id, name, from_txn)
+        PRIMARY KEY (parent_id, to_txn, name)
     )""",
-    f"CREATE UNIQUE INDEX entries_live ON entries (parent_id, name) WHERE to_txn = {LIVE}",
     "CREATE UNIQUE INDEX entries_of_files ON entries (file_id, to_txn)",
     f"CREATE INDEX entries_ended ON entries (to_txn, parent_id, name) WHERE to_txn < {LIVE}",
-    f"CREATE INDEX entries_ended_in ON entries (parent_id, to_txn, name) WHERE to_txn < {LIVE}",
+    f"CREATE INDEX entries_ended_at ON entries (parent_id, name, to_txn) WHERE to_txn < {LIVE}",
     f"CREATE VIEW live_entries AS SELECT * FROM entries WHERE to_txn = {LIVE}",  # noqa: S608
     f"CREATE VIEW ended_entries AS SELECT * FROM entries WHERE to_txn < {LIVE}",  # noqa: S608
     # What ended up to `collected_txn` is being deleted, and is gone for everybody.
@@ -157,7 +162,7 @@ _TABLES = (
         created_ns INTEGER NOT NULL
     )""",
     "CREATE INDEX intents_by_name ON intents (parent_id, name)",
-    _INTENTS_BY_FILE,
+    "CREATE INDEX intents_by_file ON intents (file_id)",
     # Every chunk id that was given to an intent; from `chunk_index` on, NULL until the client says it is
     # written. `replicas`: the servers that acknowledged it, separated by commas.
     """CREATE TABLE intent_chunks (
@@ -246,8 +251,6 @@ def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterR
             reason="SCHEMA_TOO_OLD",
             metadata={"found": str(found), "known": str(SCHEMA_VERSION)},
         )
-    # Clusters that are older than the index go on without a change of anything else.
-    tx.execute(_INTENTS_BY_FILE)
     return ClusterRecord(
         cluster_id=ClusterId(meta["cluster_id"]),
         history_id=meta["history_id"],
@@ -257,7 +260,7 @@ def open_cluster(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> ClusterR
 
 def _create(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> None:
     for statement in _TABLES:
-        tx.execute(statement + (" STRICT" if statement.startswith("CREATE TABLE") else ""))
+        tx.execute(statement + _options(statement))
     tx.execute_many(
         "INSERT INTO meta (name, value) VALUES (?, ?)",
         [
@@ -275,3 +278,11 @@ def _create(tx: Transaction, fresh: ClusterRecord, now_ns: int) -> None:
         "VALUES (?, 0, ?, 'directory', 1, 1, 0, 0, 0, 0, ?, ?, '[]', ?)",
         (ROOT_ID, LIVE, now_ns, now_ns, b""),
     )
+
+
+def _options(statement: str) -> str:
+    """Return what only SQLite wants to know of a table."""
+    words = statement.split(maxsplit=3)
+    if words[:2] != ["CREATE", "TABLE"]:
+        return ""
+    return " STRICT, WITHOUT ROWID" if words[2] in _IN_TREE_OF_KEY else " STRICT"
