@@ -26,18 +26,31 @@ class VerifiedFile:
     """One version of a file whose manifest was opened and agrees with everything that the master said.
 
     Attributes:
-        info: with size and times from the manifest.
         records: of all chunks, in order.
         groups: where the chunks are; the master's word, which needs no proof: wrong bytes do not authenticate.
     """
 
     path: str
-    info: FileInfo
     cluster_id: ClusterId
     manifest: Manifest
     dek: bytes = field(repr=False)
     records: tuple[ChunkRecord, ...] = field(repr=False)
     groups: dict[GroupId, Group] = field(repr=False, compare=False)
+
+    @property
+    def info(self) -> FileInfo:
+        """What the writer says of the file."""
+        manifest = self.manifest
+        return FileInfo(
+            path=self.path,
+            kind=FileKind.FILE,
+            file_id=manifest.file_id,
+            size_bytes=manifest.size_bytes,
+            version=manifest.version,
+            created_ns=manifest.created_ns,
+            modified_ns=manifest.modified_ns,
+            chunk_count=manifest.chunk_count,
+        )
 
 
 async def open_verified(
@@ -94,16 +107,6 @@ async def verify(
     await marks.note(cluster_id, manifest.parent_id, manifest.name, manifest.version)
     return VerifiedFile(
         path=path,
-        info=FileInfo(
-            path=path,
-            kind=FileKind.FILE,
-            file_id=manifest.file_id,
-            size_bytes=manifest.size_bytes,
-            version=manifest.version,
-            created_ns=manifest.created_ns,
-            modified_ns=manifest.modified_ns,
-            chunk_count=manifest.chunk_count,
-        ),
         cluster_id=cluster_id,
         manifest=manifest,
         dek=dek,
@@ -131,13 +134,17 @@ def compare_manifest(path: str, manifest: Manifest, info: FileInfo, *, parent_id
     Raises:
         Corrupt: reason ``MANIFEST_MISMATCH``, naming what differs.
     """
-    _compare(path, "kind", info.kind.value, FileKind.FILE.value)
-    _compare(path, "file id", info.file_id, manifest.file_id)
-    _compare(path, "version", info.version, manifest.version)
-    _compare(path, "name", name, manifest.name)
-    _compare(path, "parent directory", parent_id, manifest.parent_id)
-    _compare(path, "size", info.size_bytes, manifest.size_bytes)
-    _compare(path, "number of chunks", info.chunk_count, manifest.chunk_count)
+    for what, said, sealed in (
+        ("kind", info.kind, FileKind.FILE),
+        ("file id", info.file_id, manifest.file_id),
+        ("version", info.version, manifest.version),
+        ("name", name, manifest.name),
+        ("parent directory", parent_id, manifest.parent_id),
+        ("size", info.size_bytes, manifest.size_bytes),
+        ("number of chunks", info.chunk_count, manifest.chunk_count),
+    ):
+        if said != sealed:
+            raise _differs(path, what, said, sealed)
 
 
 def check_records(path: str, manifest: Manifest, records: tuple[ChunkRecord, ...]) -> None:
@@ -198,7 +205,12 @@ def rolled_back(path: str, version: Version, seen: Version) -> Corrupt:
 
 def _compare(path: str, what: str, said: object, sealed: object) -> None:
     if said != sealed:
-        raise _mismatch(path, f"the {what} is {said!r} by the master and {sealed!r} by the writer", what=what)
+        raise _differs(path, what, said, sealed)
+
+
+def _differs(path: str, what: str, said: object, sealed: object) -> Corrupt:
+    said, sealed = (each.value if isinstance(each, FileKind) else each for each in (said, sealed))
+    return _mismatch(path, f"the {what} is {said!r} by the master and {sealed!r} by the writer", what=what)
 
 
 def _mismatch(path: str, why: str, *, what: str) -> Corrupt:

@@ -138,6 +138,8 @@ class SmallFiles:
     async def _find_directories(self, writes: Sequence[SmallWrite]) -> None:
         """Learn the ids of directories that are not known."""
         unknown = {write.directory for write in writes if self._directories.find(write.directory) is None}
+        if not unknown:
+            return
         found = await asyncio.gather(*(self._find_directory(directory) for directory in unknown))
         problems = {directory: error for directory, error in zip(unknown, found, strict=True) if error is not None}
         if problems:

@@ -6,6 +6,7 @@ numbers, because the master allocates them in order and compares them (see ``Chu
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from dstore.core.errors import InvalidRequest
@@ -30,6 +31,8 @@ Version = NewType("Version", int)
 #: The root directory.
 ROOT_ID = FileId(1)
 
+#: The same few clusters and servers are converted for every file and chunk.
+_UUIDS_CACHED_MAX = 64
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CHUNK_ID = re.compile(r"([0-9a-f]{8})-([0-9a-f]{16})")
 
@@ -75,11 +78,13 @@ def parse_uuid(text: str, *, what: str) -> str:
     return text
 
 
+@lru_cache(_UUIDS_CACHED_MAX)
 def uuid_bytes(uuid: str) -> bytes:
     """Return the 16 bytes of a uuid, most significant first."""
     return bytes.fromhex(uuid.replace("-", ""))
 
 
+@lru_cache(_UUIDS_CACHED_MAX)
 def uuid_from_bytes(raw: bytes) -> str:
     """Return the text form of 16 bytes."""
     assert len(raw) == 16

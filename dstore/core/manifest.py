@@ -142,7 +142,8 @@ def decode(encoded: bytes) -> Manifest:
         )
     rest = _Rest(encoded, _FIXED.size)
     name = rest.take_text(name_size_bytes)
-    attributes = tuple(_take_attribute(rest) for _ in range(rest.take_number(_COUNT)))
+    attribute_count = rest.take_number(_COUNT)
+    attributes = tuple(_take_attribute(rest) for _ in range(attribute_count)) if attribute_count else ()
     content = rest.take(rest.take_number(_SIZE)) if format_version == FORMAT_VERSION_WITH_CONTENT else b""
     if rest.offset != len(encoded):
         raise _invalid("bytes follow its end")
@@ -255,17 +256,15 @@ def _take_attribute(rest: _Rest) -> tuple[str, bytes]:
 
 def _problem(manifest: Manifest) -> str | None:
     """Return what is wrong with the fields, or None."""
-    for what, number in (
-        ("file id", manifest.file_id),
-        ("version", manifest.version),
-        ("size", manifest.size_bytes),
-        ("parent id", manifest.parent_id),
+    if not (
+        0 <= manifest.file_id < 1 << 64
+        and 0 <= manifest.version < 1 << 64
+        and 0 <= manifest.size_bytes < 1 << 64
+        and 0 <= manifest.parent_id < 1 << 64
     ):
-        if not 0 <= number < 1 << 64:
-            return f"the {what} {number} does not fit 64 bits"
-    for what, number in (("creation", manifest.created_ns), ("modification", manifest.modified_ns)):
-        if not -(1 << 63) <= number < 1 << 63:
-            return f"the time of {what} does not fit 64 bits"
+        return "a number does not fit 64 bits"
+    if not (-(1 << 63) <= manifest.created_ns < 1 << 63 and -(1 << 63) <= manifest.modified_ns < 1 << 63):
+        return "a time does not fit 64 bits"
     if not CHUNK_SIZE_BYTES_MIN <= manifest.chunk_size_bytes <= CHUNK_SIZE_BYTES_MAX:
         return (
             f"the chunk size {manifest.chunk_size_bytes} is not between {CHUNK_SIZE_BYTES_MIN} and "
