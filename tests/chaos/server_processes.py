@@ -44,6 +44,14 @@ class ClusterShape:
         return ("master", *(f"cs-{number}" for number in range(1, self.chunkservers + 1)))
 
 
+def _ask_readiness(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 class ServerProcess:
     """One server, which may run or not. All its runs share directory, address and log."""
 
@@ -90,15 +98,11 @@ class ServerProcess:
 
     async def has_joined(self) -> bool:
         """Tell whether this run of a chunkserver has joined its cluster, which its side port knows."""
-        return self.is_running and self.is_ready and await asyncio.to_thread(self._ask_readiness)
-
-    def _ask_readiness(self) -> bool:
-        address = json.loads(self._ready_path.read_text())["http_address"]
-        try:
-            with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+        if not (self.is_running and self.is_ready):
             return False
+        # Read before anything is awaited: whoever starts it again empties the file.
+        address = json.loads(self._ready_path.read_text())["http_address"]
+        return await asyncio.to_thread(_ask_readiness, f"http://{address}/readyz")
 
     async def wait_ready(self) -> bool:
         """Wait until it serves; False when it ended instead."""
