@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.openchunk import OpenChunk, open_checked
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
-from dstore.core.errors import Corrupt, InvalidRequest, NotFound
+from dstore.core.errors import Corrupt, DstoreError, InvalidRequest, NotFound
 from dstore.core.ids import ChunkId
 from dstore.core.limits import FRAME_SIZE_BYTES_MAX, OPEN_CHUNKS_MAX
 
@@ -44,11 +44,7 @@ class ChunkReader:
             Unavailable: ``DISK_FAILED``.
         """
         frame_size = request.frame_size_bytes or FRAME_SIZE_BYTES_MAX
-        if not 0 < frame_size <= FRAME_SIZE_BYTES_MAX:
-            raise InvalidRequest(
-                f"Frames of {frame_size} bytes are asked for; the limit is {FRAME_SIZE_BYTES_MAX}. Ask for less.",
-                reason="FRAME_TOO_LARGE",
-            )
+        _check_frame_size(frame_size)
         async with self._use(request.chunk_id) as chunk:
             end = _end_of_range(request, chunk.header.length_bytes)
             offset = request.offset
@@ -71,6 +67,23 @@ class ChunkReader:
                     await asyncio.wait([ahead])
                 elif not ahead.cancelled():
                     ahead.exception()  # nobody waits for it any more
+
+    async def read_range(self, request: ReadRequest) -> Frame:
+        """Return the range as one frame.
+
+        Raises:
+            InvalidRequest: ``FRAME_TOO_LARGE``, ``RANGE_INVALID``.
+            NotFound: ``CHUNK_NOT_FOUND``.
+            Corrupt: ``CHUNK_CORRUPT``.
+            Unavailable: ``DISK_FAILED``.
+        """
+        _check_frame_size(request.length_bytes)
+        async with self._use(request.chunk_id) as chunk:
+            _end_of_range(request, chunk.header.length_bytes)
+            frame = await chunk.read(request.offset, request.length_bytes)
+            if chunk.is_gone:
+                raise self._not_here(request.chunk_id)
+            return frame
 
     async def stat(self, chunk_id: ChunkId) -> ChunkStat:
         """Return what header and footer say.
@@ -130,7 +143,7 @@ class ChunkReader:
         """Lend an open chunk; what goes wrong while it is used becomes an error that names it."""
         if chunk_id in self._store.corrupt:
             raise await self._store.report_corrupt(chunk_id, "it failed a check earlier")
-        async with self._store.translate(f"reading chunk {chunk_id}"):
+        try:
             try:
                 chunk = await self._acquire(chunk_id)
             except Corrupt as error:
@@ -147,6 +160,10 @@ class ChunkReader:
                 self._give_back(chunk)
                 if chunk.is_retired:
                     await self._retire(chunk)
+        except DstoreError:
+            raise
+        except OSError as error:
+            raise self._store.fail(error, f"reading chunk {chunk_id}") from error
 
     async def _report(self, chunk_id: ChunkId, error: Corrupt) -> Corrupt:
         self._forget(chunk_id)
@@ -235,6 +252,14 @@ class ChunkReader:
         chunk.is_retired = True
         if chunk.users == 0:
             await chunk.file.close()
+
+
+def _check_frame_size(size_bytes: int) -> None:
+    if not 0 < size_bytes <= FRAME_SIZE_BYTES_MAX:
+        raise InvalidRequest(
+            f"Frames of {size_bytes} bytes are asked for; they have 1 to {FRAME_SIZE_BYTES_MAX}. Ask for less.",
+            reason="FRAME_TOO_LARGE",
+        )
 
 
 def _end_of_range(request: ReadRequest, length_bytes: int) -> int:

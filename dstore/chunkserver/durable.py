@@ -69,7 +69,7 @@ async def read_record(disk: Disk, path: str) -> dict[str, Value] | None:
         raw = await file.read_at(0, RECORD_SIZE_BYTES_MAX)
     finally:
         await file.close()
-    return decode_record(raw, what=path)
+    return decode_record(bytes(raw), what=path)
 
 
 def says_disk_is_bad(error: OSError) -> bool:

@@ -33,6 +33,7 @@ class ChunkserverMetrics:
             buckets=_DURATION_BUCKETS_S,
             registry=registry,
         )
+        self.read_duration = self.operation_duration.labels("read")
         self.operation_failures = Counter(
             "dstore_chunk_operation_failures_total", "Operations that failed.", ("op", "reason"), registry=registry
         )

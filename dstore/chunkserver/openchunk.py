@@ -78,14 +78,14 @@ async def open_checked(disk: Disk, path: str, chunk_id: ChunkId, cluster_id: Clu
     """
     file = await disk.open(path)
     try:
-        page = await file.read_at(0, CHUNK_FILE_HEADER_SIZE_BYTES)
+        page = bytes(await file.read_at(0, CHUNK_FILE_HEADER_SIZE_BYTES))
         header = decode_header(page)
         if header.chunk_id != chunk_id or header.cluster_id != cluster_id:
             problem = f"the file is that of chunk {header.chunk_id} of cluster {header.cluster_id}"
             raise Corrupt("The chunk file is misplaced.", metadata={"problem": problem})
         # One byte more, to notice a file that is too long.
         size = footer_size_bytes(header.length_bytes) + 1
-        raw = await file.read_at(CHUNK_FILE_HEADER_SIZE_BYTES + header.length_bytes, size)
+        raw = bytes(await file.read_at(CHUNK_FILE_HEADER_SIZE_BYTES + header.length_bytes, size))
         return OpenChunk(file, header, decode_footer(page, header, raw))
     except BaseException:
         await file.close()

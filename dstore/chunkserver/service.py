@@ -92,7 +92,25 @@ class ChunkService:
             raise
         finally:
             self.read_streams -= 1
-            metrics.operation_duration.labels("read").observe(self._clock.monotonic_s() - start_s)
+            metrics.read_duration.observe(self._clock.monotonic_s() - start_s)
+
+    async def read_range(self, request: ReadRequest) -> Frame:
+        """See ``ChunkService.ReadRange``."""
+        start_s = self._clock.monotonic_s()
+        metrics = self._metrics
+        self.read_streams += 1
+        try:
+            self._store.require_reconciled()
+            frame = await self.reader.read_range(request)
+            metrics.read_bytes.inc(len(frame.data))
+            return frame
+        except DstoreError as error:
+            metrics.operation_failures.labels("read", error.reason).inc()
+            self._store.attribute(error)
+            raise
+        finally:
+            self.read_streams -= 1
+            metrics.read_duration.observe(self._clock.monotonic_s() - start_s)
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         """See ``ChunkService.StatChunk``."""

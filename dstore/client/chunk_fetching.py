@@ -6,7 +6,8 @@ manifest names. A replica that fails is left in the middle: the next one goes on
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from dstore.client.opening import VerifiedFile, chunk_length
 from dstore.client.servers import order_replicas
@@ -28,8 +29,12 @@ from dstore.core.limits import (
 )
 from dstore.crypto.cobblestone import ChunkOpener, chunk_context, last_segment_index, sealed_range
 
+T = TypeVar("T")
+
 #: All replicas as they were known when the file was opened, then all as the master knows them now.
 _ROUNDS = 2
+#: What fits in one frame comes in one answer; a stream for it would cost half as much again.
+WHOLE_RANGE_SIZE_BYTES_MAX = FRAME_SIZE_BYTES
 
 
 async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: int, out: memoryview) -> None:
@@ -147,10 +152,14 @@ async def _stream(session: Session, replica: Replica, record: ChunkRecord, curso
     request = ReadRequest(
         record.chunk_id, cursor.position, cursor.end - cursor.position, frame_size_bytes=FRAME_SIZE_BYTES
     )
-    frames = session.peers.chunks(replica.address).read_chunk(request)
+    chunks = session.peers.chunks(replica.address)
+    if request.length_bytes <= WHOLE_RANGE_SIZE_BYTES_MAX:
+        cursor.accept(await _in_time(chunks.read_range(request), replica))
+        return
+    frames = chunks.read_chunk(request)
     try:
         while cursor.position < cursor.end:
-            frame = await _next_frame(frames, replica)
+            frame = await _in_time(anext(frames, None), replica)
             if frame is None:
                 raise Unavailable(
                     f"The chunkserver {replica.name} ended a read half-way. Use another replica.",
@@ -159,17 +168,17 @@ async def _stream(session: Session, replica: Replica, record: ChunkRecord, curso
             cursor.accept(frame)
         # Every byte is there and authenticated; how the stream ends changes nothing.
         with contextlib.suppress(DstoreError):
-            await _next_frame(frames, replica)
+            await _in_time(anext(frames, None), replica)
     finally:
         close = getattr(frames, "aclose", None)
         if close is not None:
             await close()
 
 
-async def _next_frame(frames: AsyncIterator[Frame], replica: Replica) -> Frame | None:
+async def _in_time(step: Awaitable[T], replica: Replica) -> T:
     try:
         async with asyncio.timeout(STREAM_STALL_TIMEOUT_S):
-            return await anext(frames, None)
+            return await step
     except DeadlineExceeded:
         raise
     except TimeoutError as error:

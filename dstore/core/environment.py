@@ -41,7 +41,7 @@ class DiskFile(Protocol):
     async def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
         """Write all buffers one after the other, starting at ``offset``. Not durable before ``sync``."""
 
-    async def read_at(self, offset: int, length_bytes: int) -> bytes:
+    async def read_at(self, offset: int, length_bytes: int) -> bytes | bytearray:
         """Return up to ``length_bytes`` bytes; fewer only at the end of the file."""
 
     async def sync(self) -> None:

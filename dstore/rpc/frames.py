@@ -80,7 +80,9 @@ def _decode_frame(tag: int, raw: bytes) -> Frame | None:
         return None
     if position + size_bytes != len(raw):
         return None
-    return Frame(offset=offset, crc32c=crc32c, data=memoryview(raw)[position:], encoded=raw)
+    # A message that came from a read cannot be passed on by a write stream.
+    encoded = raw if tag == _WRITE_FRAME_TAG else None
+    return Frame(offset, crc32c, memoryview(raw)[position:], encoded)
 
 
 def encode_write_frame(frame: Frame) -> bytes:
@@ -89,7 +91,7 @@ def encode_write_frame(frame: Frame) -> bytes:
 
 
 def encode_read_frame(frame: Frame) -> bytes:
-    """Return the ReadChunkResponse that holds ``frame``."""
+    """Return the ReadChunkResponse, or ReadRangeResponse, which looks the same, that holds ``frame``."""
     return _encode_frame(_READ_FRAME_TAG, frame)
 
 
@@ -119,20 +121,19 @@ def decode_write_message(raw: bytes) -> WriteHeader | Frame | WriteFinish:
 
 
 def decode_read_message(raw: bytes) -> Frame:
-    """Return the frame of a ReadChunkResponse.
+    """Return the frame of a ReadChunkResponse or ReadRangeResponse.
 
     Raises:
         InvalidRequest: STREAM_INVALID when it is no such message.
     """
     frame = _decode_frame(_READ_FRAME_TAG, raw)
     if frame is not None:
-        # The message came from a read; a write stream must encode it anew.
-        return Frame(frame.offset, frame.crc32c, frame.data)
+        return frame
     message = chunk_v1.ReadChunkResponse()
     try:
         message.ParseFromString(raw)
     except DecodeError:
-        raise _invalid("a message that is no ReadChunkResponse") from None
+        raise _invalid("an answer that holds no frame") from None
     return Frame(message.frame.offset, message.frame.crc32c, message.frame.data)
 
 

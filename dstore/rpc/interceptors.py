@@ -21,6 +21,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     the traceback. Requests are decoded here, because gRPC would take one that cannot be decoded for a defect.
     """
 
+    def __init__(self) -> None:
+        # By method, the server's handler and what it became: it is the same for every call, and there are few methods.
+        self._wrapped: dict[str, tuple[Any, Any]] = {}
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
@@ -29,11 +33,19 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
-        kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
-            "stream" if handler.response_streaming else "unary"
-        )
-        wrap = _streaming if handler.response_streaming else _unary
-        return handler._replace(request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler))})
+        known = self._wrapped.get(handler_call_details.method)
+        if known is None or known[0] is not handler:
+            known = self._wrapped[handler_call_details.method] = handler, _wrap(handler)
+        return known[1]
+
+
+def _wrap(handler: Any) -> Any:
+    """Return the handler with bytes for requests, and with errors as statuses."""
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
+        "stream" if handler.response_streaming else "unary"
+    )
+    wrap = _streaming if handler.response_streaming else _unary
+    return handler._replace(request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler))})
 
 
 def _decoding(method: Callable[..., Any], handler: Any) -> Callable[..., Any]:

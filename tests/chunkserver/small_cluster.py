@@ -158,7 +158,7 @@ class _FaultyFile:
         await self.disk.before("write", self.path)
         await self.inner.write_at(offset, buffers)
 
-    async def read_at(self, offset: int, length_bytes: int) -> bytes:
+    async def read_at(self, offset: int, length_bytes: int) -> bytes | bytearray:
         await self.disk.before("read", self.path)
         return await self.inner.read_at(offset, length_bytes)
 
@@ -273,6 +273,9 @@ class FaultyChunks:
 
     def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
         return self.inner.read_chunk(request)
+
+    async def read_range(self, request: ReadRequest) -> Frame:
+        return await self.inner.read_range(request)
 
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         return await self.inner.stat_chunk(chunk_id)

@@ -55,6 +55,9 @@ class UnwillingSource:
         async for frame in self.inner.read_chunk(request):
             yield frame
 
+    async def read_range(self, request: ReadRequest) -> Frame:
+        return await self.inner.read_range(request)
+
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         return await self.inner.stat_chunk(chunk_id)
 

@@ -49,6 +49,36 @@ async def test_every_range_between_borders(server: Server, frame_size: int) -> N
             assert all(crc32c(frame.data) == frame.crc32c for frame in frames)
 
 
+async def test_every_range_between_borders_as_one_frame(server: Server) -> None:
+    for start in BORDERS[:-1]:
+        for end in BORDERS:
+            if end > start:
+                frame = await server.service.read_range(ReadRequest(CHUNK, start, end - start))
+                assert (frame.offset, frame.crc32c, bytes(frame.data)) == (
+                    start,
+                    crc32c(DATA[start:end]),
+                    DATA[start:end],
+                )
+    assert server.service.read_streams == 0
+
+
+@pytest.mark.parametrize(
+    ("offset", "length_bytes", "reason"),
+    [
+        (0, 0, "FRAME_TOO_LARGE"),
+        (0, FRAME_SIZE_BYTES_MAX + 1, "FRAME_TOO_LARGE"),
+        (LENGTH, 1, "RANGE_INVALID"),
+        (0, LENGTH + 1, "RANGE_INVALID"),
+        (-1, 1, "RANGE_INVALID"),
+    ],
+)
+async def test_ranges_that_are_no_frame(server: Server, offset: int, length_bytes: int, reason: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await server.service.read_range(ReadRequest(CHUNK, offset, length_bytes))
+    assert caught.value.reason == reason
+    assert server.service.read_streams == 0
+
+
 @pytest.mark.parametrize("start", BORDERS[:-1])
 async def test_a_length_of_zero_means_to_the_end(server: Server, start: int) -> None:
     assert await get(server.service, CHUNK, start, 0) == DATA[start:]
@@ -73,7 +103,8 @@ async def test_frames_of_other_sizes_are_refused(server: Server, frame_size: int
 
 async def test_an_unknown_chunk(server: Server) -> None:
     missing = ChunkId(GroupId(42), 500)
-    for call in (get(server.service, missing), server.service.stat_chunk(missing)):
+    ranged = server.service.read_range(ReadRequest(missing, 0, 1))
+    for call in (get(server.service, missing), ranged, server.service.stat_chunk(missing)):
         with pytest.raises(NotFound, match="no chunk") as caught:
             await call
         assert caught.value.reason == "CHUNK_NOT_FOUND"

@@ -1,6 +1,8 @@
 """The contract of a disk, run against every implementation; and what a power loss takes."""
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from dstore.chunkserver.disk import LocalDisk
 from dstore.chunkserver.memory import MemoryDisk
+from dstore.chunkserver.quick_reads import READ_AT_ONCE_SIZE_BYTES_MAX, is_in_memory
 from dstore.core.environment import Disk
 
 
@@ -32,7 +35,7 @@ async def write(disk: Disk, path: str, data: bytes) -> None:
 async def read(disk: Disk, path: str) -> bytes:
     file = await disk.open(path)
     try:
-        return await file.read_at(0, 1 << 20)
+        return bytes(await file.read_at(0, 1 << 20))
     finally:
         await file.close()
 
@@ -70,6 +73,62 @@ async def test_reads_are_short_only_at_the_end(disk: Disk, offset: int, length: 
     file = await disk.open("a")
     assert await file.read_at(offset, length) == expected
     await file.close()
+
+
+@pytest.mark.parametrize("size", [READ_AT_ONCE_SIZE_BYTES_MAX, READ_AT_ONCE_SIZE_BYTES_MAX + 1])
+async def test_small_ranges_and_large_ones(disk: Disk, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 2)
+    await write(disk, "a", data)
+    file = await disk.open("a")
+    assert await file.read_at(3, size) == data[3 : 3 + size]
+    assert await file.read_at(len(data) - size + 1, size) == data[len(data) - size + 1 :]
+    await file.close()
+
+
+@pytest.mark.parametrize("answer", [BlockingIOError(), OSError(errno.EIO, "bad"), OSError(errno.EOPNOTSUPP, "no"), 2])
+async def test_a_thread_reads_what_the_kernel_does_not_give_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: OSError | int
+) -> None:
+    calls = 0
+
+    def preadv(descriptor: int, buffers: tuple[bytearray], offset: int, flags: int) -> int:
+        nonlocal calls
+        calls += 1
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    disk = LocalDisk(tmp_path)
+    await write(disk, "a", b"abcd")
+    file = await disk.open("a")
+    monkeypatch.setattr("dstore.chunkserver.quick_reads.os.preadv", preadv)
+    assert [bytes(await file.read_at(1, 3)) for _ in range(3)] == [b"bcd"] * 3
+    # Where it is not supported, it is not tried again.
+    assert calls == (1 if isinstance(answer, OSError) and answer.errno == errno.EOPNOTSUPP else 3)
+    await file.close()
+    disk.close()
+
+
+@pytest.mark.parametrize(
+    ("mounts", "expected"),
+    [
+        ("36 35 {device} / /mnt rw,noatime master:1 - tmpfs none rw", True),
+        ("36 35 {device} / /mnt rw - ext4 /dev/root rw", False),
+        ("36 35 0:9999 / /mnt rw - tmpfs none rw", False),
+        ("36 35 {device} / /mnt rw", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_file_systems_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None, expected: bool
+) -> None:
+    device = os.stat(tmp_path).st_dev
+    listing = tmp_path / "mountinfo"
+    if mounts is not None:
+        listing.write_text(mounts.format(device=f"{os.major(device)}:{os.minor(device)}"))
+    monkeypatch.setattr("dstore.chunkserver.quick_reads._MOUNTS", listing)
+    assert is_in_memory(tmp_path) is expected
 
 
 async def test_names(disk: Disk) -> None:

@@ -18,7 +18,7 @@ from dstore.core.errors import Corrupt, DstoreError, Internal, Unavailable
 from dstore.core.files import FileInfo, FileKind, FilePage, OpenedFile
 from dstore.core.groups import Group, Replica, ServerPhase
 from dstore.core.ids import FileId, GroupId, ServerId, Version
-from dstore.core.limits import REPLICAS_MAX
+from dstore.core.limits import FRAME_SIZE_BYTES, REPLICAS_MAX
 
 DATA = pattern(3 * CHUNK_SIZE + 7)
 STALL_S = 0.2
@@ -217,8 +217,18 @@ STREAMS: list[Drip] = [
 ]
 
 
+@pytest.fixture
+def no_whole_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every range come as a stream, however small."""
+    monkeypatch.setattr("dstore.client.chunk_fetching.WHOLE_RANGE_SIZE_BYTES_MAX", 0)
+
+
+@pytest.mark.parametrize("largest_whole_range", [0, FRAME_SIZE_BYTES])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.__name__)
-async def test_streams(cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch, stream: Drip) -> None:
+async def test_streams(
+    cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch, stream: Drip, largest_whole_range: int
+) -> None:
+    monkeypatch.setattr("dstore.client.chunk_fetching.WHOLE_RANGE_SIZE_BYTES_MAX", largest_whole_range)
     await cluster.client().put("/f", DATA)
     monkeypatch.setattr(Wire, "read_chunk", stream)
     await refused(cluster, after_opening=True)
@@ -247,6 +257,7 @@ async def test_ciphertext_of_elsewhere(cluster: InProcessCluster, monkeypatch: p
         assert (await refused(cluster, after_opening=True)).reason == "CHUNK_CORRUPT"
 
 
+@pytest.mark.usefixtures("no_whole_ranges")
 async def test_a_stream_that_never_ends_costs_its_server_the_next_ones(
     cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

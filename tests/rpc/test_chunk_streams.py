@@ -62,6 +62,10 @@ class DictChunks:
             piece = data[offset : offset + 2]
             yield Frame(offset, crc32c(piece), piece)
 
+    async def read_range(self, request: ReadRequest) -> Frame:
+        data = self.chunks[request.chunk_id][request.offset : request.offset + request.length_bytes]
+        return Frame(request.offset, crc32c(data), data)
+
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         data = self.chunks[chunk_id]
         return ChunkStat(chunk_id, len(data), crc32c(data), b"")
@@ -114,6 +118,7 @@ async def test_a_chunk_is_written_and_read_back(served: tuple[DictChunks, Connec
     assert chunks.chunks == {CHUNK_ID: b"abcdef"}
     received = [frame async for frame in connection.chunks.read_chunk(ReadRequest(CHUNK_ID, 2, 0))]
     assert b"".join(bytes(frame.data) for frame in received) == b"cdef"
+    assert await connection.chunks.read_range(ReadRequest(CHUNK_ID, 1, 3)) == Frame(1, crc32c(b"bcd"), b"bcd")
     assert (await connection.chunks.stat_chunk(CHUNK_ID)).length_bytes == 6
 
 

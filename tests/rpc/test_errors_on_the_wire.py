@@ -33,6 +33,9 @@ class FailingChunks:
         yield Frame(0, 0, b"some data first")
         raise self.error
 
+    async def read_range(self, request: ReadRequest) -> Frame:
+        raise self.error
+
     async def stat_chunk(self, chunk_id: ChunkId) -> ChunkStat:
         raise self.error
 
@@ -44,16 +47,18 @@ class FailingChunks:
 
 
 @pytest.mark.parametrize("kind", ALL_ERRORS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("streaming", [False, True], ids=["unary", "streaming"])
-async def test_class_reason_message_and_metadata_survive(kind: type[DstoreError], *, streaming: bool) -> None:
+@pytest.mark.parametrize("call", ["stat_chunk", "read_range", "read_chunk"])
+async def test_class_reason_message_and_metadata_survive(kind: type[DstoreError], call: str) -> None:
     raised = kind("What happened, é. What to do.", metadata={"path": "/é", "server_id": "x"})
     server = RpcServer("127.0.0.1:0", chunks=FailingChunks(raised))
     connection = Connection(await server.start())
     try:
         with pytest.raises(kind) as caught:
-            if streaming:
+            if call == "read_chunk":
                 async for _ in connection.chunks.read_chunk(ReadRequest(CHUNK_ID, 0, 0)):
                     pass
+            elif call == "read_range":
+                await connection.chunks.read_range(ReadRequest(CHUNK_ID, 0, 1))
             else:
                 await connection.chunks.stat_chunk(CHUNK_ID)
     finally:

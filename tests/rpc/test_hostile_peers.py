@@ -99,6 +99,7 @@ def calls(connection: Connection) -> Iterator[tuple[str, Callable[[], Awaitable[
     yield "describe_file", lambda: admin.describe_file("/a", start_index=0, count=1)
     yield "stat_chunk", lambda: chunks.stat_chunk(ChunkId(GroupId(1), 1))
     yield "read_chunk", lambda: read_all(connection)
+    yield "read_range", lambda: chunks.read_range(ReadRequest(ChunkId(GroupId(1), 1), 0, 1))
 
 
 async def read_all(connection: Connection) -> int:
@@ -153,10 +154,13 @@ async def test_nonsense_never_comes_out_as_anything_but_our_errors(answer: bytes
                 await call()
             except errors.DstoreError as error:
                 # ``InvalidRequest`` would say that the caller is to blame.
-                assert name == "read_chunk" or not isinstance(error, errors.InvalidRequest), (name, error)
+                assert name in {"read_chunk", "read_range"} or not isinstance(error, errors.InvalidRequest), (
+                    name,
+                    error,
+                )
 
 
-@pytest.mark.parametrize("name", ["open_file", "read_chunk"])
+@pytest.mark.parametrize("name", ["open_file", "read_chunk", "read_range"])
 async def test_a_message_that_is_too_large_is_refused(name: str) -> None:
     async with hostile(Hostile(bytes(MESSAGE_SIZE_BYTES_MAX + 1))) as connection:
         with pytest.raises(errors.LimitExceeded) as caught:
@@ -165,7 +169,7 @@ async def test_a_message_that_is_too_large_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-@pytest.mark.parametrize("name", ["open_file", "read_chunk"])
+@pytest.mark.parametrize("name", ["open_file", "read_chunk", "read_range"])
 async def test_a_message_that_grows_when_it_is_unpacked_is_refused(name: str, compression: grpc.Compression) -> None:
     bomb = bytes(32 * MIB)
     async with hostile(Hostile(bomb), compression) as connection:

@@ -97,6 +97,10 @@ def test_describe_file_leads_to_a_chunk_range(small_chunks_cluster: LocalTestClu
     assert [len(each) for each in data] == [40000, 40000, 20000]
     assert [frame["offset"] for frame in frames] == ["56", "40056", "80056"]
     assert data[0] != bytes(40000), "ciphertext, not the zeros that were put"
+    wanted = {"chunkId": chunk["chunkId"], "offset": "40056", "lengthBytes": 40000}
+    answer = json.loads(grpcurl("-d", json.dumps(wanted), address, "dstore.v1.ChunkService/ReadRange"))["frame"]
+    assert base64.b64decode(answer["data"]) == data[1]
+    assert (answer["offset"], answer["crc32c"]) == ("40056", frames[1]["crc32c"])
 
 
 @pytest.mark.parametrize(

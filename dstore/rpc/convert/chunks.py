@@ -120,6 +120,18 @@ def read_request_from_proto(request: chunk_v1.ReadChunkRequest) -> ReadRequest:
     )
 
 
+def range_request_to_proto(request: ReadRequest) -> chunk_v1.ReadRangeRequest:
+    """Convert the request for a range that fits in one frame."""
+    return chunk_v1.ReadRangeRequest(
+        chunk_id=chunk_id_to_proto(request.chunk_id), offset=request.offset, length_bytes=request.length_bytes
+    )
+
+
+def range_request_from_proto(request: chunk_v1.ReadRangeRequest) -> ReadRequest:
+    """Convert the request for a range that fits in one frame."""
+    return ReadRequest(chunk_id_from_proto(request.chunk_id), request.offset, request.length_bytes)
+
+
 def stat_to_proto(stat: ChunkStat) -> chunk_v1.StatChunkResponse:
     """Convert what a server holds of a chunk."""
     return chunk_v1.StatChunkResponse(

@@ -1,0 +1,55 @@
+"""Small reads that need no thread, because the kernel has the bytes in memory.
+
+Handing a read over to a thread and back costs several times as much as copying 64 KiB.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from dstore.core.limits import KIB
+
+#: Larger ranges are copied in a thread, while the loop does other things.
+READ_AT_ONCE_SIZE_BYTES_MAX = 256 * KIB
+_MOUNTS = Path("/proc/self/mountinfo")
+#: They do not know RWF_NOWAIT, and never wait.
+_MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
+
+
+class QuickReads:
+    """Reads from the files of one file system, without ever waiting for its disk."""
+
+    def __init__(self, root: Path) -> None:
+        """``root`` is a directory of the file system."""
+        #: What preadv is called with; None when it might wait. RWF_NOWAIT exists on Linux alone.
+        self._flags = 0 if is_in_memory(root) else getattr(os, "RWF_NOWAIT", None)
+
+    def read(self, descriptor: int, length_bytes: int, offset: int) -> bytearray | None:
+        """Return a range; None when that would take time, or fail, or end early: a thread will see."""
+        if self._flags is None or length_bytes > READ_AT_ONCE_SIZE_BYTES_MAX:
+            return None
+        buffer = bytearray(length_bytes)
+        try:
+            size = os.preadv(descriptor, (buffer,), offset, self._flags)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                self._flags = None
+            return None
+        return buffer if size == length_bytes else None
+
+
+def is_in_memory(directory: Path) -> bool:
+    """Tell whether a directory is of a file system that keeps everything in memory."""
+    try:
+        device = os.stat(directory).st_dev
+        mounts = _MOUNTS.read_text()
+    except OSError:
+        return False
+    name = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[2:3] == [name]:
+            return after.partition(" ")[0] in _MEMORY_FILE_SYSTEMS
+    return False
