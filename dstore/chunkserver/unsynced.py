@@ -54,6 +54,7 @@ class UnsyncedChunks:
         self._entries: dict[ChunkId, _Entry] = {}
         self._size_bytes = 0
         self._syncing = asyncio.Semaphore(BACKGROUND_SYNCS_MAX)
+        self._arrived = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._is_closing = False
 
@@ -111,6 +112,7 @@ class UnsyncedChunks:
 
     def wake(self) -> None:
         """See to it that what is unsynced gets synced, and that marks that say nothing any more go."""
+        self._arrived.set()
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run())
 
@@ -120,7 +122,10 @@ class UnsyncedChunks:
             while self._entries:
                 entries = tuple(self._entries.values())
                 await asyncio.gather(*(self._settle(entry) for entry in entries))
-            await asyncio.sleep(UNSYNCED_MARKS_LINGER_S)
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(UNSYNCED_MARKS_LINGER_S):
+                    await self._arrived.wait()
             if not self._entries:
                 await self._sweep()
                 if not self._entries:

@@ -67,6 +67,8 @@ def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool, stop: b
         totals.update(
             operations=outcome.operations,
             acknowledged=outcome.acknowledged,
+            replicated=outcome.replicated,
+            lost=outcome.lost,
             undecided=outcome.undecided,
             steps=outcome.steps,
             virtual_s=int(outcome.virtual_s),
@@ -87,7 +89,8 @@ def _report(seeds: range, outcomes: Iterator[Outcome], *, verbose: bool, stop: b
             break
     print(
         f"{done} seeds in {time.monotonic() - started_s:.0f} s: {totals['operations']} operations, "
-        f"{totals['acknowledged']} chunks acknowledged, {sum(faults.values())} faults in "
+        f"{totals['acknowledged']} chunks acknowledged ({totals['replicated']} copies before they were synced, "
+        f"{totals['lost']} chunks lost so), {sum(faults.values())} faults in "
         f"{totals['virtual_s'] / 3600:.1f} simulated hours; {totals['undecided']} histories undecided"
     )
     print("faults: " + ", ".join(f"{kind} {count}" for kind, count in faults.most_common()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from dstore.chunkserver.chunkfile import check_blocks, decode_footer, decode_header
 from dstore.chunkserver.paths import chunk_path
-from dstore.core.chunks import WriteHeader, WriteResult
+from dstore.core.chunks import Durability, WriteHeader, WriteResult
 from dstore.core.errors import Corrupt
 from dstore.core.ids import ChunkId, GroupId, ServerId
 from dstore.core.limits import CHUNK_FILE_HEADER_SIZE_BYTES
@@ -18,6 +18,7 @@ from simulation.disk import MachineDisk
 from simulation.history import History
 from simulation.namespace_model import State
 from simulation.nemesis import Nemesis
+from simulation.unsynced import UnsyncedPromises
 from simulation.workload import CANARY, FAMILIES
 from simulation.world import World
 
@@ -40,6 +41,7 @@ class Checkers:
         violations: what was broken, each a sentence that starts with the invariant.
         undecided: histories for which the search gave up.
         deletion: how to judge that chunks go.
+        unsynced: judges what was acknowledged before it was synced.
     """
 
     def __init__(self, world: World, nemesis: Nemesis) -> None:
@@ -52,6 +54,8 @@ class Checkers:
         self._contents: dict[str, tuple[int, bytes]] = {}
         self._epochs: dict[tuple[str, str], int] = {}
         self._acknowledged: set[tuple[str, ChunkId]] = set()
+        self.unsynced = UnsyncedPromises(world, nemesis, self)
+        self.unsynced.durable = lambda name, chunk_id: self._acknowledged.add((name, chunk_id))
         world.network.at_answer = self._note_answer
         for name, disk in world.disks.items():
             disk.at_change = partial(self._note_change, name)
@@ -82,8 +86,12 @@ class Checkers:
             if name is None:
                 self.report(1, f"{server} acknowledged chunk {header.chunk_id} for the unknown server {ack.server_id}")
                 continue
+            if name == server:
+                self.unsynced.acknowledge(name, header, ack.durability)
+            if ack.durability is not Durability.SYNCED:
+                continue
             self._acknowledged.add((name, header.chunk_id))
-            problem = self._problem_of_copy(self._world.disks[name], path, durable=True)
+            problem = self.problem_of_copy(self._world.disks[name], path, durable=True)
             if problem is not None and (name, path) not in self._nemesis.damaged:
                 self.report(1, f"{server} acknowledged chunk {header.chunk_id} on {name}, but {problem}")
         known = self._epochs.get((server, path), 0)
@@ -97,6 +105,8 @@ class Checkers:
             self._note_chunk(server, other)
         if _is_chunk(path):
             self._note_gone(server, path)
+        elif operation == "remove" and path.startswith("unsynced/"):
+            self.unsynced.note_removed(server, path)
 
     def _note_chunk(self, server: str, path: str) -> None:
         """Invariant 6: a chunk is written once; whatever gets its name, anywhere, is the same."""
@@ -204,7 +214,7 @@ class Checkers:
             found.append(f"{path} is in a group of {dict(states)}")
         for name in states:
             if name not in absent:
-                problem = self._problem_of_copy(self._world.disks[name], path, durable=True)
+                problem = self.problem_of_copy(self._world.disks[name], path, durable=True)
                 if problem is not None:
                     found.append(f"{path} on {name}: {problem}")
         return found
@@ -250,8 +260,8 @@ class Checkers:
         process = self._world.network.nodes[server].process
         return None if process is None else process.internals.get("store")
 
-    def _problem_of_copy(self, disk: MachineDisk, path: str, *, durable: bool) -> str | None:
-        """Return what is wrong with a copy; None when it is good."""
+    def problem_of_copy(self, disk: MachineDisk, path: str, *, durable: bool, name: str | None = None) -> str | None:
+        """Return what is wrong with a copy; None when it is good. Its ``name`` is the last part of the path."""
         if durable:
             raw = disk.durable_content(path)
         else:
@@ -259,7 +269,7 @@ class Checkers:
             raw = None if inode is None else bytes(inode.content)
         if raw is None:
             return "its name is not durable there" if durable else "it is not there"
-        return problem_of_file(raw, path)
+        return problem_of_file(raw, path if name is None else f"/{name}")
 
 
 def problem_of_file(raw: bytes, path: str) -> str | None:

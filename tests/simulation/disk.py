@@ -61,6 +61,8 @@ class MachineDisk:
     Attributes:
         names: every file, by path.
         at_change: called with (operation, path, other path) after a name changed or went away.
+        at_power_loss: called before the power is lost.
+        failures: operations that failed for a fault of the disk.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class MachineDisk:
         self.durable_names: dict[str, Inode] = {}
         self.directories: set[str] = {""}
         self.at_change: Callable[[str, str, str], None] = lambda *_: None
+        self.at_power_loss: Callable[[], None] = lambda: None
+        self.failures = 0
         self._total_bytes = total_bytes
         self._trace = trace
         self._identity: tuple[Inode, str] | None = None
@@ -82,6 +86,7 @@ class MachineDisk:
 
     def lose_power(self) -> None:
         """Keep what was synced, and some of the rest."""
+        self.at_power_loss()
         keeps_names = self.dice.choice((0.0, 0.5, 1.0))
         names = dict(self.durable_names)
         for path in sorted(self.names.keys() | self.durable_names.keys()):
@@ -290,6 +295,7 @@ class ProcessDisk:
                 raise self._failure(operation, path, apply)
             result = apply()
         except OSError as error:
+            machine.failures += error.errno in (errno.EIO, errno.ENOSPC)
             if not future.done():
                 future.set_exception(error)
         else:

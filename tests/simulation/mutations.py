@@ -53,6 +53,30 @@ MUTATIONS = {
         "pass",
         (1,),
     ),
+    "what is replicated is never synced": Mutation(
+        ("dstore.chunkserver.unsynced", "UnsyncedChunks.wake"),
+        "self._work = asyncio.create_task(self._run())",
+        "pass",
+        (1,),
+    ),
+    "what is replicated gets its name before it is synced": Mutation(
+        ("dstore.chunkserver.unsynced", "UnsyncedChunks._settle"),
+        "await chunk.sync()",
+        "pass",
+        (1, 10, 13),
+    ),
+    "what was not synced is forgotten at the start": Mutation(
+        ("dstore.chunkserver.adopting", "adopt_unsynced"),
+        "if not store.has_file(chunk_id):",
+        "if False:",
+        (1,),
+    ),
+    "nobody is told what may be lost": Mutation(
+        ("dstore.chunkserver.doubts", "GroupDoubts.report"),
+        "return tuple(GroupDoubt(*each) for each in islice(self._doubts.items(), _REPORTED_MAX))",
+        "return ()",
+        (1, 13),
+    ),
     "acknowledged before the tail answered": Mutation(
         ("dstore.chunkserver.relay", "RelayWriter.finish"),
         "await asyncio.wait((own, self._pump), return_when=asyncio.FIRST_EXCEPTION)",

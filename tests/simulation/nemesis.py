@@ -23,11 +23,13 @@ class Nemesis:
     Attributes:
         counts: faults so far, by kind.
         damaged: (server, path) of every file in which a bit was flipped.
+        struck: faults that have begun.
     """
 
     def __init__(self, world: World, dice: Dice) -> None:
         self.counts: Counter[str] = Counter()
         self.damaged: set[tuple[str, str]] = set()
+        self.struck = 0
         self._world = world
         self._dice = dice
         self._loop = world.loop
@@ -90,6 +92,7 @@ class Nemesis:
             "slow": lambda: network.change(there + back, Condition(delay_s=(0.5, 1.5))),
         }
         kind = self._dice.choice(tuple(kinds))
+        self.struck += 1
         self._world.trace.note(self._loop.time(), f"{node.name} is {kind}")
         kinds[kind]()
         return kind
@@ -107,6 +110,7 @@ class Nemesis:
 
         def now() -> None:
             if not self._stopped:
+                self.struck += 1
                 self._world.trace.note(self._loop.time(), f"fault: {kind}")
                 self._kinds[kind]()
 

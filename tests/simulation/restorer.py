@@ -57,7 +57,8 @@ class Restorer:
             DstoreError: nobody answered.
         """
         for path, content in self._own.items():
-            await self._read(client, path, content)
+            if path not in self._workload.given_up:
+                await self._read(client, path, content)
 
     async def _list(self, client: AsyncClient, family: str) -> list[RemovedFile]:
         found: list[RemovedFile] = []

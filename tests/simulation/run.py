@@ -3,15 +3,17 @@
 import asyncio
 import gc
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dstore.client.client import AsyncClient
 from dstore.core.errors import DstoreError
+from dstore.core.status import ClusterStatus
 from simulation.checkers import Checkers
 from simulation.dice import Dice
+from simulation.disk import MachineDisk
 from simulation.history import Certainty, History
 from simulation.loop import LimitReached
 from simulation.nemesis import Nemesis
@@ -33,6 +35,8 @@ REMOVAL_SHARE = 0.15
 #: In this share of the runs the metadata is put back from an old copy; what it has is retained for longer.
 OLD_COPY_SHARE = 0.08
 OLD_COPY_RETENTION_S = 120
+#: In this share of the runs, unless the metadata is put back, some files are written as replicated.
+RELAXED_SHARE = 0.5
 #: How long tasks may take to end when they are cancelled.
 END_DURATION_S = 60.0
 #: A directory in memory, if this machine has it.
@@ -52,6 +56,8 @@ class Outcome:
     operations: int
     done: int
     acknowledged: int
+    replicated: int
+    lost: int
     undecided: int
     virtual_s: float
     longest_s: float
@@ -88,6 +94,9 @@ class _Run:
         )
         dice = self._world.dice
         self._workload = Workload(self._history, dice.fork("workload"), pause_s=dice.choice((0.4, 1.0, 2.0)))
+        relaxed = Dice(f"{seed} relaxed")
+        if relaxed.happens(RELAXED_SHARE) and not goes_back:
+            self._workload.relaxed = relaxed
         self._nemesis = Nemesis(self._world, dice.fork("nemesis"))
         self._checkers = Checkers(self._world, self._nemesis)
         self._broken: list[str] = []
@@ -132,6 +141,8 @@ class _Run:
             operations=len(self._history.operations),
             done=self._workload.done_count,
             acknowledged=self._checkers.acknowledged,
+            replicated=self._checkers.unsynced.acknowledged,
+            lost=self._checkers.unsynced.lost_count,
             undecided=self._checkers.undecided,
             virtual_s=world.loop.time(),
             longest_s=self._workload.longest_s,
@@ -180,7 +191,7 @@ class _Run:
             world.network.nodes[self._dead].stop(power=True)
         for node in world.servers:
             # An operator looks at disks that failed, and starts their servers again.
-            if node.process is None or self._is_suspect(node.process):
+            if node.process is None or self._needs_restart(node.process, self._world.disks[node.name]):
                 node.stop(power=False)
         for node in world.nodes:
             # The status names every clock that is wrong, until somebody sets it.
@@ -227,12 +238,26 @@ class _Run:
             # As an operator does who knows that much was deleted.
             await admin.approve_collection()
         absent = self._checkers.removed() | ({self._dead} if self._dead else set())
+        await self._give_up_lost(process, client, status, absent)
         untidy = self._checkers.untidy(status, absent, keeps_unknown=self._restoration is not None)
         if untidy:
             return untidy
         findings, _ = await check(admin, repair=False)
         stays = STAYS if self._restoration is not None else frozenset()
         return [f"fsck found {each}" for each in findings if each.server not in absent and each.kind not in stays]
+
+    async def _give_up_lost(
+        self, process: Process, client: AsyncClient, status: ClusterStatus, absent: Collection[str]
+    ) -> None:
+        """Replace files of which chunks are lost, where that was the declared risk."""
+        promises = self._checkers.unsynced
+        lost = promises.lost(absent)
+        promises.check_status(status, lost)
+        if status.unavailable_chunks < len(lost):
+            return
+        for path in promises.paths_of(lost):
+            self._workload.given_up.add(path)
+            await self._workload.put_path(process, client, path, 100, plain=True)
 
     async def _tolerate(self, process: Process, client: AsyncClient) -> None:
         """Invariant 14: with one server dead, hung, slow or cut off, writes and reads go on within seconds."""
@@ -271,9 +296,12 @@ class _Run:
     async def _operator_program(self, process: Process) -> None:
         await self._operators.program(process)
 
-    def _is_suspect(self, process: Process) -> bool:
+    def _needs_restart(self, process: Process, disk: MachineDisk) -> bool:
+        """Whether a disk failed, or what an earlier run had not synced could not be read at the start."""
         store = process.internals.get("store")
-        return store is not None and store.suspicion is not None
+        if store is None:
+            return False
+        return store.suspicion is not None or any(path.startswith("unsynced/") for path in disk.names)
 
     def _note_defect(self, _: object, context: dict[str, object]) -> None:
         self._broken.append(f"{context.get('message')}: {context.get('exception')!r}")

@@ -37,7 +37,7 @@ class Pace:
     """How long a cluster waits before it acts: short, so that everything happens in a simulated minute or two.
 
     As in a real cluster, the trash keeps chunks longer than a server can be away without being out. Without a period
-    there is no audit.
+    the audit looks at what is in doubt, and comes to nothing else.
     """
 
     retention_s: int = 10
@@ -79,8 +79,7 @@ def master_program(network: Network, disk: MetadataDisk, policy: Policy, pace: P
         upkeep = Upkeep(master, show=_look_away)
         await upkeep.step()
         process.services = {"namespace": master.namespace, "cluster": master.cluster, "admin": master.admin}
-        work = [upkeep.run()] if pace.audit_period_s is None else [upkeep.run(), master.audit.run()]
-        await asyncio.gather(*work)
+        await asyncio.gather(upkeep.run(), master.audit.run())
 
     return run
 

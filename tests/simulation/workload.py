@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dstore.client.client import AsyncClient
+from dstore.core.chunks import Durability
 from dstore.core.errors import CommitUnknown, Conflict, Corrupt, DstoreError, NotReady
 from dstore.core.files import FileInfo
 from dstore.core.ids import RequestId
@@ -51,6 +52,8 @@ class Workload:
     Attributes:
         violations: answers that no honest cluster gives.
         longest_s: how long the longest operation took.
+        relaxed: dice by which some files are written as replicated; without, none is.
+        given_up: paths of files that were replaced because their content is lost.
     """
 
     def __init__(self, history: History, dice: Dice, *, pause_s: float) -> None:
@@ -59,6 +62,8 @@ class Workload:
         self.longest_s = 0.0
         self.stopping = False
         self.done_count = 0
+        self.relaxed: Dice | None = None
+        self.given_up: set[str] = set()
         self._dice = dice
         self._pause_s = pause_s
         self._versions: dict[str, int] = {}
@@ -112,6 +117,8 @@ class Workload:
             options = {"if_absent": True}
         elif throw < 0.3 and path in self._versions:
             options = {"if_version": self._versions[path]}
+        if not plain and self.relaxed is not None and self.relaxed.happens(0.5):
+            options["durability"] = Durability.REPLICATED.value
         operation = self.history.begin(process.node.name, "put", path, content=number, size=size_bytes, **options)
         is_slow = not plain and size_bytes > CHUNK and self._dice.happens(0.4)
         call = self._write_slowly(client, path, data, options) if is_slow else client.put(path, data, **options)
