@@ -4,21 +4,26 @@ Dataclasses are written as arrays of their fields, bytes in base64, enums by the
 text that does not fit the type is a defect of the program or of the disk, and raises.
 """
 
-import base64
+import binascii
 import dataclasses
 import functools
 import json
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_AS_THEY_ARE = frozenset({str, int, float, bool, types.NoneType})
+
+
 def encode(value: object) -> str:
     """Return ``value`` as JSON text."""
-    return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def decode(kind: type[T], text: str) -> T:
@@ -27,19 +32,20 @@ def decode(kind: type[T], text: str) -> T:
     Raises:
         ValueError: the text is not such a value.
     """
-    return cast("T", _typed(kind, json.loads(text)))
+    reader = _reader(cast("Any", kind))
+    return cast("T", reader(json.loads(text)))
 
 
 def _plain(value: object) -> object:
+    kind: Any = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is bytes:
+        return binascii.b2a_base64(cast("bytes", value), newline=False).decode("ascii")
+    if kind is tuple:
+        return [_plain(part) for part in cast("tuple[object, ...]", value)]
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    kind: Any = type(value)
     return [_plain(getattr(value, name)) for name, _ in _fields(kind)]
 
 
@@ -50,26 +56,37 @@ def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
-def _typed(kind: Any, plain: Any) -> object:
+@functools.cache
+def _reader(kind: Any) -> Callable[[Any], object]:
+    """Return what makes a value of type ``kind`` of what JSON has for it."""
     origin = typing.get_origin(kind)
     if origin is types.UnionType:
-        wanted = next(part for part in typing.get_args(kind) if part is not types.NoneType)
-        return None if plain is None else _typed(wanted, plain)
+        wanted = _reader(next(part for part in typing.get_args(kind) if part is not types.NoneType))
+        return lambda plain: None if plain is None else wanted(plain)
     if origin is tuple:
-        return tuple(_typed(typing.get_args(kind)[0], part) for part in _expect(list, plain))
+        part = _reader(typing.get_args(kind)[0])
+        return lambda plain: tuple([part(each) for each in _expect(list, plain)])
     if isinstance(kind, typing.NewType):
-        return _typed(kind.__supertype__, plain)
+        return _reader(kind.__supertype__)
     if kind is bytes:
-        return base64.b64decode(_expect(str, plain), validate=True)
-    if kind in (bool, int, float, str, types.NoneType):
-        return _expect(kind, plain)
+        return lambda plain: binascii.a2b_base64(_expect(str, plain), strict_mode=True)
+    if kind in _AS_THEY_ARE:
+        return functools.partial(_expect, kind)
     if issubclass(kind, Enum):
-        return kind(plain)
-    fields = _fields(kind)
-    parts = _expect(list, plain)
-    if len(parts) != len(fields):
-        raise ValueError(f"{kind.__name__} has {len(fields)} fields, not {len(parts)}")
-    return kind(**{name: _typed(part, value) for (name, part), value in zip(fields, parts, strict=True)})
+        return cast("Callable[[Any], object]", kind)
+    return _dataclass_reader(kind)
+
+
+def _dataclass_reader(kind: Any) -> Callable[[Any], object]:
+    readers = [_reader(part) for _, part in _fields(kind)]
+
+    def read(plain: Any) -> object:
+        parts = _expect(list, plain)
+        if len(parts) != len(readers):
+            raise ValueError(f"{kind.__name__} has {len(readers)} fields, not {len(parts)}")
+        return kind(*[reader(part) for reader, part in zip(readers, parts, strict=True)])
+
+    return read
 
 
 def _expect(kind: type[T], plain: object) -> T:

@@ -13,6 +13,10 @@ from dstore.master.batches import Room, batch_full, error_size, path_size
 from dstore.master.directories import Directories
 from dstore.master.store.base import INTEGER_MAX, Transaction
 
+_FILE_AT = (
+    f"SELECT {tree.INODE_COLUMNS}, i.sealed_manifest, i.wrapped_keys FROM live_inodes i WHERE i.file_id = "  # noqa: S608
+    "(SELECT file_id FROM live_entries WHERE parent_id = ? AND name = ?)"
+)
 #: A chunk record with its group, at most, as in the bound of one message.
 _RECORD_SIZE_BYTES = 400
 
@@ -77,12 +81,17 @@ def open_each(tx: Transaction, paths: Sequence[str]) -> list[OpenedRows | Dstore
 def _open(tx: Transaction, room: Room, directories: Directories, path: str) -> OpenedRows:
     if room.is_full:
         raise batch_full()
-    inode, parent_id, found = _find(tx, directories, path)
+    place = directories.find(path)
+    if place is None:
+        raise tree.is_a_directory("/")
+    found, parent_id = place.path, place.directory.file_id
+    rows = tx.execute(_FILE_AT, (parent_id, place.name.encode()))
+    if not rows:
+        raise tree.not_found(found)
+    *columns, sealed_manifest, wrapped_keys = rows[0]
+    inode = tree.inode_from_row(tuple(columns))
     if inode.is_directory:
         raise tree.is_a_directory(found)
-    sealed_manifest, wrapped_keys = tx.execute(
-        "SELECT sealed_manifest, wrapped_keys FROM live_inodes WHERE file_id = ?", (inode.file_id,)
-    )[0]
     count = min(inode.chunk_count, CHUNK_RECORDS_PER_MESSAGE_MAX)
     size_bytes = path_size(found) + len(sealed_manifest) + len(wrapped_keys) + count * _RECORD_SIZE_BYTES
     if not room.take(size_bytes):

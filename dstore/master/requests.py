@@ -53,13 +53,22 @@ def describe(request_id: RequestId, method: str, *content: object) -> Request:
     Raises:
         InvalidRequest: reason ``REQUEST_ID_INVALID``.
     """
+    return identify(request_id, method, hashlib.sha256(repr((method, content)).encode(errors="replace")).digest())
+
+
+def identify(request_id: RequestId, method: str, fingerprint: bytes) -> Request:
+    """Return the identity of a call whose content has this digest.
+
+    Raises:
+        InvalidRequest: reason ``REQUEST_ID_INVALID``.
+    """
     if not 1 <= len(request_id.encode(errors="replace")) <= REQUEST_ID_SIZE_BYTES_MAX or "\0" in request_id:
         raise InvalidRequest(
             f"The request id {request_id[:80]!r} is empty, longer than {REQUEST_ID_SIZE_BYTES_MAX} bytes, or "
             "not text; send a uuid.",
             reason="REQUEST_ID_INVALID",
         )
-    return Request(request_id, method, hashlib.sha256(repr((method, content)).encode(errors="replace")).digest())
+    return Request(request_id, method, fingerprint)
 
 
 @dataclass(frozen=True, slots=True)

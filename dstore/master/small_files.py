@@ -5,6 +5,7 @@
 What a function refuses is specified in protos/dstore/v1/namespace_service.proto.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 from dstore.core.errors import Conflict, DstoreError, InvalidRequest, LimitExceeded
@@ -58,16 +59,19 @@ def put_each(
 
 def _describe(file: SmallFile, request_id: RequestId) -> Request | DstoreError:
     try:
-        return requests.describe(
-            request_id,
-            "PutFile",
-            (file.path, file.precondition.kind.value, file.precondition.version),
-            (file.parent_id, file.file_id, file.version, file.size_bytes),
-            file.sealed_manifest,
-            [(key.kind, key.key_id, key.data) for key in file.wrapped_keys],
-        )
+        return requests.identify(request_id, "PutFile", _digest(file))
     except InvalidRequest as error:
         return error
+
+
+def _digest(file: SmallFile) -> bytes:
+    """Return a digest of all that is asked for; the long parts follow their lengths, as they are."""
+    keys = file.wrapped_keys
+    numbers = (file.parent_id, file.file_id, file.version, file.size_bytes)
+    condition = (file.precondition.kind.value, file.precondition.version)
+    lengths = [len(file.sealed_manifest), *[(key.kind, len(key.key_id), len(key.data)) for key in keys]]
+    head = repr((file.path, condition, numbers, lengths)).encode()
+    return hashlib.sha256(b"".join([head, file.sealed_manifest, *[key.key_id + key.data for key in keys]])).digest()
 
 
 class _Batch:

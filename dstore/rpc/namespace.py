@@ -322,14 +322,18 @@ class NamespaceServicer(namespace_service_pb2_grpc.NamespaceServiceServicer):
     async def PutFiles(self, request: v1.PutFilesRequest, context: Any) -> v1.PutFilesResponse:
         items = tuple(convert_batches.small_file_from_proto(each) for each in request.files)
         answers = await self._namespace.put_files(items)
-        return v1.PutFilesResponse(results=convert_batches.infos_to_proto(answers))
+        response = v1.PutFilesResponse()
+        convert_batches.fill_infos(response.results, answers)
+        return response
 
     async def OpenFiles(self, request: v1.OpenFilesRequest, context: Any) -> v1.OpenFilesResponse:
         return convert_batches.opened_to_proto(await self._namespace.open_files(tuple(request.paths)))
 
     async def StatFiles(self, request: v1.StatFilesRequest, context: Any) -> v1.StatFilesResponse:
         answers = await self._namespace.stat_files(tuple(request.paths))
-        return v1.StatFilesResponse(results=convert_batches.infos_to_proto(answers))
+        response = v1.StatFilesResponse()
+        convert_batches.fill_infos(response.results, answers)
+        return response
 
     async def RemoveFiles(self, request: v1.RemoveFilesRequest, context: Any) -> v1.RemoveFilesResponse:
         items = tuple((each.path, each.recursive, RequestId(each.request_id)) for each in request.items)

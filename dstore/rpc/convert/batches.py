@@ -11,14 +11,14 @@ from dstore.core.errors import DstoreError, InvalidRequest
 from dstore.core.files import FileInfo, FileReservation, OpenedFile, RemoveResult, SmallFile, WrappedKey
 from dstore.core.ids import FileId, RequestId, Version
 from dstore.rpc.convert.files import (
+    fill_info,
     info_from_proto,
-    info_to_proto,
     precondition_from_proto,
     precondition_to_proto,
     wrapped_keys_to_proto,
 )
+from dstore.rpc.convert.writes import fill_opened
 from dstore.rpc.convert.writes import opened_from_proto as file_from_proto
-from dstore.rpc.convert.writes import opened_to_proto as file_to_proto
 from dstore.rpc.status import error_from_proto, error_to_proto
 from dstore.v1 import namespace_service_pb2 as v1
 
@@ -60,14 +60,13 @@ def small_file_from_proto(file: v1.SmallFile) -> tuple[SmallFile, RequestId]:
     return converted, RequestId(file.request_id)
 
 
-def infos_to_proto(answers: Iterable[FileInfo | DstoreError]) -> list[v1.FileInfoResult]:
-    """Convert what is known of paths."""
-    return [
-        v1.FileInfoResult(error=error_to_proto(answer))
-        if isinstance(answer, DstoreError)
-        else v1.FileInfoResult(info=info_to_proto(answer))
-        for answer in answers
-    ]
+def fill_infos(results: Any, answers: Iterable[FileInfo | DstoreError]) -> None:
+    """Add what is known of paths to the results of an answer."""
+    for answer in answers:
+        if isinstance(answer, DstoreError):
+            results.add(error=error_to_proto(answer))
+        else:
+            fill_info(results.add().info, answer)
 
 
 def infos_from_proto(results: Sequence[v1.FileInfoResult], count: int) -> tuple[FileInfo | DstoreError, ...]:
@@ -81,13 +80,13 @@ def infos_from_proto(results: Sequence[v1.FileInfoResult], count: int) -> tuple[
 
 def opened_to_proto(answers: Iterable[OpenedFile | DstoreError]) -> v1.OpenFilesResponse:
     """Convert opened files."""
-    results = [
-        v1.OpenFileResult(error=error_to_proto(answer))
-        if isinstance(answer, DstoreError)
-        else v1.OpenFileResult(file=file_to_proto(answer))
-        for answer in answers
-    ]
-    return v1.OpenFilesResponse(results=results)
+    response = v1.OpenFilesResponse()
+    for answer in answers:
+        if isinstance(answer, DstoreError):
+            response.results.add(error=error_to_proto(answer))
+        else:
+            fill_opened(response.results.add().file, answer)
+    return response
 
 
 def opened_from_proto(response: v1.OpenFilesResponse, count: int) -> tuple[OpenedFile | DstoreError, ...]:

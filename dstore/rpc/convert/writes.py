@@ -5,6 +5,7 @@ from dstore.core.files import Commit, IntentLease, OpenedFile, Rename, RenameTic
 from dstore.core.ids import FileId, IntentId, RequestId, Version, parse_uuid
 from dstore.core.limits import SEALED_MANIFEST_SIZE_BYTES_MAX
 from dstore.rpc.convert.files import (
+    fill_info,
     info_from_proto,
     info_to_proto,
     page_from_proto,
@@ -159,16 +160,22 @@ def rename_from_proto(request: namespace_v1.RenameRequest) -> Rename:
 
 def opened_to_proto(opened: OpenedFile) -> namespace_v1.OpenFileResponse:
     """Convert an opened file."""
-    return namespace_v1.OpenFileResponse(
-        info=info_to_proto(opened.info),
-        cluster_id=opened.cluster_id,
-        parent_id=opened.parent_id,
-        chunk_size_bytes=opened.chunk_size_bytes,
-        sealed_manifest=opened.sealed_manifest,
-        wrapped_keys=wrapped_keys_to_proto(opened.wrapped_keys),
-        chunks=[record_to_proto(record) for record in opened.page.chunks],
-        groups=[group_to_proto(group) for group in opened.page.groups],
-    )
+    message = namespace_v1.OpenFileResponse()
+    fill_opened(message, opened)
+    return message
+
+
+def fill_opened(message: namespace_v1.OpenFileResponse, opened: OpenedFile) -> None:
+    """Convert an opened file into a message that is there."""
+    fill_info(message.info, opened.info)
+    message.cluster_id = opened.cluster_id
+    message.parent_id = opened.parent_id
+    message.chunk_size_bytes = opened.chunk_size_bytes
+    message.sealed_manifest = opened.sealed_manifest
+    for key in opened.wrapped_keys:
+        message.wrapped_keys.add(kind=key.kind, key_id=key.key_id, data=key.data)
+    message.chunks.extend(record_to_proto(record) for record in opened.page.chunks)
+    message.groups.extend(group_to_proto(group) for group in opened.page.groups)
 
 
 def opened_from_proto(response: namespace_v1.OpenFileResponse) -> OpenedFile:
