@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from master_harness import MasterHarness
 
 from dstore.core.errors import DstoreError
-from dstore.core.files import FileInfo
+from dstore.core.files import FileInfo, RemoveResult, SmallFile
+from dstore.core.ids import FileId
 
 NAMES = ["a", "b", "c"]
 names = st.sampled_from(NAMES)
@@ -71,6 +72,14 @@ class Model:
             pending += [(f"{path}/{name}", child) for name, child in (node.children or {}).items()]
         return found
 
+    def path_of(self, wanted: Node) -> str:
+        pending = [("", self.root)]
+        for path, node in pending:
+            if node is wanted:
+                return path
+            pending += [(f"{path}/{name}", child) for name, child in (node.children or {}).items()]
+        raise AssertionError("it is in the tree")
+
     def end(self, parent: Node, name: str) -> None:
         assert parent.children is not None
         node = parent.children.pop(name)
@@ -100,6 +109,9 @@ class NamespaceMachine(RuleBasedStateMachine):
         self.runner.run(self.cluster.open())
         self.runner.run(self.cluster.join(1, 2, 3))
         self.model = Model()
+        self.sealed: list[SmallFile] = []
+        #: By directory and name, the largest version that was ever visible there.
+        self.highest: dict[tuple[int, str], int] = {}
 
     def teardown(self) -> None:
         self.runner.run(self.cluster.check_counters())
@@ -128,6 +140,65 @@ class NamespaceMachine(RuleBasedStateMachine):
         if there is not None:
             self.model.end(parent, name)
         parent.children[name] = Node(info.file_id, info.version)
+
+    @rule(wanted=st.lists(paths, min_size=1, max_size=5), spare=st.integers(0, 3))
+    def put_files(self, wanted: list[str], spare: int) -> None:
+        parents = [self.model.parent(path)[0] for path in wanted]
+        files = [
+            replace(file, parent_id=FileId(parent.file_id if parent is not None else 1))
+            for file, parent in zip(self.runner.run(self.cluster.seal(*wanted)), parents, strict=True)
+        ]
+        # What is reserved and sealed now may be sent much later.
+        self.sealed += files[len(files) - spare :] if spare else []
+        self.send(files[: len(files) - spare] if spare else files, is_fresh=True)
+
+    @precondition(lambda self: self.sealed)
+    @rule(count=st.integers(1, 4))
+    def put_what_was_sealed_before(self, count: int) -> None:
+        files, self.sealed = self.sealed[:count], self.sealed[count:]
+        self.send(files, is_fresh=False)
+
+    def send(self, files: list[SmallFile], *, is_fresh: bool) -> None:
+        items = tuple((file, self.cluster.request_id()) for file in files)
+        answers = self.runner.run(self.cluster.namespace.put_files(items))
+        assert list(map(repr, self.runner.run(self.cluster.namespace.put_files(items)))) == list(map(repr, answers))
+        for file, answer in zip(files, answers, strict=True):
+            parent, name = self.model.parent(file.path)
+            there = self.model.find(file.path)
+            if isinstance(answer, DstoreError):
+                if parent is None:
+                    expected = ["FILE_NOT_FOUND", "NOT_A_DIRECTORY"]
+                elif parent.file_id != file.parent_id:
+                    expected = ["PARENT_CHANGED"]
+                elif there is not None and there.children is not None:
+                    expected = ["IS_A_DIRECTORY"]
+                else:
+                    expected = [] if is_fresh else ["VERSION_SUPERSEDED"]
+                assert answer.reason in expected
+                continue
+            assert parent is not None and parent.children is not None
+            assert (answer.file_id, answer.version) == (file.file_id, file.version)
+            if there is not None:
+                assert there.children is None and there.version < file.version
+                self.model.end(parent, name)
+            parent.children[name] = Node(file.file_id, file.version)
+
+    @rule(wanted=st.lists(paths, min_size=1, max_size=5), recursive=st.booleans())
+    def remove_files(self, wanted: list[str], recursive: bool) -> None:
+        items = tuple((path, recursive, self.cluster.request_id()) for path in wanted)
+        answers = self.runner.run(self.cluster.namespace.remove_files(items))
+        assert list(map(repr, self.runner.run(self.cluster.namespace.remove_files(items)))) == list(map(repr, answers))
+        for path, answer in zip(wanted, answers, strict=True):
+            parent, name = self.model.parent(path)
+            node = self.model.find(path)
+            if node is None or parent is None:
+                assert isinstance(answer, DstoreError)
+                assert answer.reason in ("FILE_NOT_FOUND", "NOT_A_DIRECTORY")
+            elif node.children and not recursive:
+                assert isinstance(answer, DstoreError) and answer.reason == "DIRECTORY_NOT_EMPTY"
+            else:
+                assert isinstance(answer, RemoveResult)
+                self.model.end(parent, name)
 
     @rule(name=names)
     def make_directory(self, name: str) -> None:
@@ -228,6 +299,14 @@ class NamespaceMachine(RuleBasedStateMachine):
                 continue
             assert self.runner.run(self.cluster.names(path or "/")) == sorted(node.children)
             pending += [(f"{path}/{name}", child) for name, child in node.children.items()]
+
+    @invariant()
+    def versions_at_one_name_only_grow(self) -> None:
+        for node in self.model.nodes().values():
+            for name, child in (node.children or {}).items():
+                place = (node.file_id, name)
+                assert child.version >= self.highest.get(place, 0)
+                self.highest[place] = child.version
 
     @invariant()
     def lists_all_that_is_gone(self) -> None:
