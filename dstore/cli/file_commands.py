@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from dstore.cli.arguments import Parser, Run, add_cluster_options, add_command, add_key_option, target_of
+from dstore.core.chunks import Durability
 
 Add = Callable[..., Parser]
 
@@ -31,6 +32,12 @@ def _add_transfers(add: Add) -> None:
     )
     parser.add_argument("sources", nargs="+", metavar="LOCAL", help="a local file; '-' is standard input")
     parser.add_argument("target", metavar="PATH", help="the file, or the directory to put them into")
+    parser.add_argument(
+        "--durability",
+        choices=[each.value for each in Durability],
+        help="when a write counts as done: synced on every replica (synced, unless the profile says otherwise), or in "
+        "the memory of all of them and synced within a second or so (replicated)",
+    )
 
     parser = add(
         "get",
@@ -103,7 +110,7 @@ def _add_trash(add: Add) -> None:
 def _put(given: argparse.Namespace) -> int:
     from dstore.cli import transfers
 
-    return transfers.put(target_of(given), given.sources, given.target)
+    return transfers.put(target_of(given), given.sources, given.target, durability=given.durability)
 
 
 def _get(given: argparse.Namespace) -> int:

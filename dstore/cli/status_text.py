@@ -38,6 +38,7 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
         f"{status.under_replicated_chunks} under-replicated"
     )
     lines += _kept(status)
+    lines += _unsynced(status)
     lines.append(
         f"  space:   {format_size(status.capacity.free_bytes)} free of {format_size(status.capacity.total_bytes)} "
         f"summed over chunkservers ({status.capacity.fill:.0%} used)"
@@ -105,6 +106,16 @@ def _kept(status: ClusterStatus) -> list[str]:
     parts.append(count(status.deleted_chunks, "deleted chunk"))
     parts.append(f"{count(status.trashed_copies, 'copy')} in the trash")
     return [f"  kept:    {'; '.join(parts)}"]
+
+
+def _unsynced(status: ClusterStatus) -> list[str]:
+    """Return what a power loss now could take; nothing when everything is synced."""
+    if not status.unsynced_copies:
+        return []
+    holders = count(sum(server.unsynced_chunk_count > 0 for server in status.servers), "chunkserver")
+    copies = f"{count(status.unsynced_copies, 'copy')} ({format_size(status.unsynced_bytes)}) on {holders}"
+    age = format_duration(status.unsynced_age_s)
+    return [f"  unsynced: {copies}, up to {age} old: a chunk is lost if all machines that have it lose power now"]
 
 
 def _pid(pids: Mapping[str, int], name: str) -> str:

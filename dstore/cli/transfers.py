@@ -50,24 +50,25 @@ class Transfer:
         )
 
 
-def put(target: Target, sources: list[str], path: str) -> int:
+def put(target: Target, sources: list[str], path: str, *, durability: str | None = None) -> int:
     """Store local files; one JSON object for each."""
     output = Output(as_json=target.as_json)
     into_directory = len(sources) > 1 or path.endswith("/")
+    store = partial(_put_one, durability=durability)
 
     async def work(client: AsyncClient) -> None:
         for source in sources:
             started_s = time.monotonic()
             if into_directory:
-                info = await _put_one(client, source, _inside(path, source), output)
+                info = await store(client, source, _inside(path, source), output)
             else:
                 try:
-                    info = await _put_one(client, source, path, output)
+                    info = await store(client, source, path, output)
                 except IsADirectory as error:
                     # The master refuses before anything is read, so the source is still whole.
                     if error.reason != IsADirectory.default_reason:
                         raise
-                    info = await _put_one(client, source, _inside(path, source), output)
+                    info = await store(client, source, _inside(path, source), output)
             transfer = Transfer(info, source, time.monotonic() - started_s)
             output.result(transfer.value(), transfer.text(info.path))
 
@@ -75,20 +76,20 @@ def put(target: Target, sources: list[str], path: str) -> int:
     return ExitCode.OK
 
 
-async def _put_one(client: AsyncClient, source: str, path: str, output: Output) -> FileInfo:
+async def _put_one(client: AsyncClient, source: str, path: str, output: Output, *, durability: str | None) -> FileInfo:
     if source == STANDARD_STREAM:
         with transfer_progress(path, None, wanted=not output.as_json) as report:
-            return await _put_standard_input(client, path, report)
+            return await _put_standard_input(client, path, report, durability)
     # Looked at before the cluster is asked: a missing local file is the likelier mistake.
     status = os.stat(source)
     size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
     with transfer_progress(path, size_bytes, wanted=not output.as_json) as report:
-        return await client.put_file(source, path, progress=report)
+        return await client.put_file(source, path, durability=durability, progress=report)
 
 
-async def _put_standard_input(client: AsyncClient, path: str, report: Report) -> FileInfo:
+async def _put_standard_input(client: AsyncClient, path: str, report: Report, durability: str | None) -> FileInfo:
     descriptor = sys.stdin.fileno()
-    async with await client.open_write(path) as file:
+    async with await client.open_write(path, durability=durability) as file:
         while data := await in_daemon_thread(lambda: os.read(descriptor, STREAM_PIECE_SIZE_BYTES)):
             await file.write(data)
             report(file.tell())

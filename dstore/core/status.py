@@ -46,6 +46,7 @@ class ServerStatus:
         probe_latency_s: what a small write and fsync on its disk took.
         scrub_position: share of the present pass that is done, from 0 to 1.
         scrub_age_s: since the last full pass; None when there was none since its process started.
+        unsynced_chunk_count: chunks that it has acknowledged as replicated and not synced yet.
     """
 
     server_id: ServerId
@@ -67,6 +68,7 @@ class ServerStatus:
     probe_latency_s: float = 0.0
     scrub_position: float = 0.0
     scrub_age_s: float | None = None
+    unsynced_chunk_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class ClusterStatus:
         retained_file_count: removed and replaced versions that can still be restored, and keep their chunks.
         retained_bytes: plaintext of these.
         trashed_copies: copies of chunks in the trash of all chunkservers that are heard.
+        unsynced_copies: copies of chunks that were acknowledged as replicated and are not synced yet, as the servers
+            that are heard reported last; a chunk is lost if the power of all machines that hold it is lost now.
+        unsynced_bytes: ciphertext of these.
+        unsynced_age_s: since the oldest of them was acknowledged.
     """
 
     health: Health
@@ -106,6 +112,9 @@ class ClusterStatus:
     retained_file_count: int = 0
     retained_bytes: int = 0
     trashed_copies: int = 0
+    unsynced_copies: int = 0
+    unsynced_bytes: int = 0
+    unsynced_age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def build_status(
     chunk_count = sum(group.chunk_count for group in facts.groups.values())
     # Which chunks are lacking is not known; some may be counted already.
     under = min(chunk_count, under + sum(lacking.values()))
+    unsynced = [state.heartbeat.unsynced for state in servers if state.heartbeat is not None and state.is_heard]
     losses = Losses(under_replicated=under, unavailable=unavailable, lacking=lacking)
     checks = find_checks(policy, servers, losses, refusal, running_s=facts.counters["running_s"], further=further)
     health = _worst(tuple(check.severity for check in checks))
@@ -73,6 +74,9 @@ def build_status(
         retained_file_count=facts.counters["retained_files"],
         retained_bytes=facts.counters["retained_bytes"],
         trashed_copies=sum(state.heartbeat.trash_count for state in servers if state.heartbeat is not None),
+        unsynced_copies=sum(each.chunk_count for each in unsynced),
+        unsynced_bytes=sum(each.size_bytes for each in unsynced),
+        unsynced_age_s=max((each.age_s for each in unsynced), default=0.0),
     )
 
 
@@ -121,6 +125,7 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mappi
         probe_latency_s=heartbeat.probe.latency_s if heartbeat is not None else 0.0,
         scrub_position=heartbeat.scrub.position if heartbeat is not None else 0.0,
         scrub_age_s=heartbeat.scrub.last_pass_age_s if heartbeat is not None else None,
+        unsynced_chunk_count=heartbeat.unsynced.chunk_count if heartbeat is not None and state.is_heard else 0,
     )
 
 

@@ -77,6 +77,10 @@ def status_to_proto(status: ClusterStatus) -> v1.GetClusterStatusResponse:
         retained=format_size(status.retained_bytes),
         retained_bytes=status.retained_bytes,
         trashed_copies=status.trashed_copies,
+        unsynced_copies=status.unsynced_copies,
+        unsynced=format_size(status.unsynced_bytes),
+        unsynced_bytes=status.unsynced_bytes,
+        unsynced_age=duration_to_proto(status.unsynced_age_s) if status.unsynced_copies else None,
     )
 
 
@@ -116,6 +120,9 @@ def status_from_proto(response: v1.GetClusterStatusResponse, nodes: Iterable[v1.
         retained_file_count=response.retained_files,
         retained_bytes=response.retained_bytes,
         trashed_copies=response.trashed_copies,
+        unsynced_copies=response.unsynced_copies,
+        unsynced_bytes=response.unsynced_bytes,
+        unsynced_age_s=duration_from_proto(response.unsynced_age),
     )
 
 
@@ -146,6 +153,7 @@ def node_to_proto(server: ServerStatus) -> v1.Node:
         probe_latency=duration_to_proto(server.probe_latency_s),
         scrub_position=server.scrub_position,
         scrub_age=None if server.scrub_age_s is None else duration_to_proto(server.scrub_age_s),
+        unsynced_chunks=server.unsynced_chunk_count,
     )
 
 
@@ -172,6 +180,7 @@ def node_from_proto(node: v1.Node) -> ServerStatus:
         probe_latency_s=duration_from_proto(node.probe_latency),
         scrub_position=node.scrub_position,
         scrub_age_s=duration_from_proto(node.scrub_age) if node.HasField("scrub_age") else None,
+        unsynced_chunk_count=node.unsynced_chunks,
     )
 
 
