@@ -97,6 +97,8 @@ class Gatherer(Generic[Item, Answer]):
             call = loop.create_task(self._call(items))
             self._calls[call] = futures
             call.add_done_callback(partial(self._answered, loop))
+            # More than fits into one call may be waiting.
+            self._send_soon(loop)
 
     def _take(self) -> tuple[tuple[Item, ...], list[asyncio.Future[Answer]]]:
         """Return what goes into the next call; who has gone meanwhile is left out."""

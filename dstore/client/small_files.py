@@ -18,7 +18,7 @@ from dstore.client.opening import rolled_back
 from dstore.client.reservations import DirectoryIds, Reservations
 from dstore.client.session import Session
 from dstore.core.backoff import Backoff
-from dstore.core.errors import Conflict, DstoreError, NotADirectory, NotFound
+from dstore.core.errors import Conflict, DstoreError, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo, FileKind, Precondition, SmallFile
 from dstore.core.ids import FileId
 from dstore.core.limits import COMMIT_ATTEMPTS_MAX, INLINE_SIZE_BYTES_MAX
@@ -164,6 +164,8 @@ class SmallFiles:
 
     async def _prepare(self, write: SmallWrite, created_ns: int, *, wanted: int) -> SmallFile | None:
         """Return a file that can be sent; None when only an older version could be had than was seen."""
+        if not write.name:
+            raise IsADirectory("/ is a directory; name a file.", metadata={"path": "/"})
         session = self._session
         cluster_id = session.cluster.cluster_id
         parent_id = self._directories.find(write.directory)

@@ -18,6 +18,7 @@ from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, p
 from dstore.client.blocking import Client
 from dstore.client.loop_thread import LoopThread
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
+from dstore.core.files import RemoveResult
 
 DATA = pattern(5 * CHUNK_SIZE + 3)
 
@@ -84,6 +85,10 @@ def test_every_verb(client: Client, tmp_path: Path) -> None:
     assert client.restore("/d").files == 1
     assert client.get("/d/g") == DATA
     assert list(client.list_removed()) == []
+    infos = client.put_many({"/many/1": b"no such directory", "/small": b"2", "/large": DATA})
+    assert isinstance(infos[0], NotFound) and infos[1:] == client.stat_many(["/small", "/large"])
+    assert client.get_many(["/large", "/small"]) == [DATA, b"2"]
+    assert [each == RemoveResult(1, 0) for each in client.remove_many(["/small", "/", "/large"])] == [True, False, True]
     assert client.remove("/d", recursive=True).files == 1
     assert client.status().file_count == 1
     assert len(client.describe("/f").chunks) == 6
