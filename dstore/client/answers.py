@@ -4,17 +4,28 @@ A master that is damaged or lies must cost no more than a refusal (promise 2 of 
 let through is either verified against a manifest later, or the master's word alone, as ``stat`` and ``list`` say.
 """
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from dstore.core.errors import Internal, InvalidRequest
-from dstore.core.files import ChunkPlacement, FileInfo, Policy
+from dstore.core.files import ChunkPlacement, FileInfo, FilePage, Policy
 from dstore.core.ids import ROOT_ID, FileId
 from dstore.core.interfaces import Admin, Namespace
-from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNK_SIZE_BYTES_MIN, LIST_PAGE_SIZE_DEFAULT, REPLICAS_MAX
+from dstore.core.limits import (
+    CHUNK_SIZE_BYTES_MAX,
+    CHUNK_SIZE_BYTES_MIN,
+    LIST_PAGE_SIZE_DEFAULT,
+    NAME_SIZE_BYTES_MAX,
+    REPLICAS_MAX,
+)
 from dstore.core.paths import normalize_path, split_path
 from dstore.core.removed import RemovedFile
 from dstore.core.status import FileDescription
+
+#: Begins with a letter or digit, and has nothing that means anything in a path.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]*")
 
 
 def check_policy(policy: Policy) -> None:
@@ -72,7 +83,7 @@ def about(path: str, info: FileInfo) -> FileInfo:
 
 
 async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIterator[tuple[FileInfo, ...]]:
-    """Yield the pages of a directory.
+    """Yield the pages of a directory; the next one is fetched while the caller looks at this one.
 
     Callers join names to local paths, so each must be one name below ``path``. They come in order, each once: a list
     that goes back would never end.
@@ -82,20 +93,43 @@ async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIt
         DstoreError: as ``Namespace.list``.
     """
     prefix = path.removesuffix("/") + "/"
-    token, previous = "", b""
-    while True:
-        page = await namespace.list(path, page_size=page_size, page_token=token)
-        if len(page.entries) > page_size or (page.next_page_token and not page.entries):
-            raise invalid_answer(f"{len(page.entries)} entries of {path[:80]!r} came in a page of up to {page_size}")
-        for info in page.entries:
-            name = _entry_name(prefix, info).encode()
-            if name <= previous:
-                raise invalid_answer(f"the entries of {path[:80]!r} are not in order")
-            previous = name
-        yield page.entries
-        token = page.next_page_token
-        if not token:
-            return
+    previous = b""
+
+    def fetch(token: str) -> asyncio.Task[FilePage]:
+        return asyncio.create_task(_list(namespace, path, page_size, token), name="list-page")
+
+    following: asyncio.Task[FilePage] | None = fetch("")
+    try:
+        while following is not None:
+            page, following = await following, None
+            if len(page.entries) > page_size or (page.next_page_token and not page.entries):
+                raise invalid_answer(
+                    f"{len(page.entries)} entries of {path[:80]!r} came in a page of up to {page_size}"
+                )
+            if page.next_page_token:
+                following = fetch(page.next_page_token)
+            for info in page.entries:
+                name = _entry_name(prefix, info)
+                if name <= previous:
+                    raise invalid_answer(f"the entries of {path[:80]!r} are not in order")
+                previous = name
+            yield page.entries
+    finally:
+        if following is not None:
+            await _end(following)
+
+
+async def _list(namespace: Namespace, path: str, page_size: int, page_token: str) -> FilePage:
+    return await namespace.list(path, page_size=page_size, page_token=page_token)
+
+
+async def _end(task: asyncio.Task[FilePage]) -> None:
+    """Cancel a call whose answer nobody wants any more."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        # What it failed with is of no interest, and has to be looked at all the same.
+        task.exception()
 
 
 async def list_removed(namespace: Namespace, path: str, *, recursive: bool) -> AsyncIterator[tuple[RemovedFile, ...]]:
@@ -133,15 +167,20 @@ def _is_path(path: str) -> bool:
         return False
 
 
-def _entry_name(prefix: str, info: FileInfo) -> str:
+def _entry_name(prefix: str, info: FileInfo) -> bytes:
     name = info.path[len(prefix) :]
     try:
-        is_name = info.path.startswith(prefix) and split_path("/" + name) == (name,)
+        is_name = info.path.startswith(prefix) and (_is_plain(name) or split_path("/" + name) == (name,))
     except InvalidRequest:
         is_name = False
     if not is_name:
         raise invalid_answer(f"{info.path[:80]!r} is no entry of {prefix[:80]!r}")
-    return name
+    return name.encode()
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is certainly allowed, as most are; the others are looked at closely."""
+    return len(name) <= NAME_SIZE_BYTES_MAX and name.isascii() and _PLAIN_NAME.fullmatch(name) is not None
 
 
 async def describe(admin: Admin, path: str, page_size: int) -> FileDescription:
