@@ -89,6 +89,7 @@ class Collector:
         self._discards = Discards()
         self._strays = StrayWatch()
         self._losses = breaker.RecentLosses()
+        self._unapproved: deletions.Unapproved | None = None
         self._state = CollectionState.POSTPONED
         self._reason = "This master does not lead."
         self._stop: CollectionStop | None = None
@@ -132,7 +133,8 @@ class Collector:
     async def status(self) -> CollectionStatus:
         """Describe how far it is."""
         await self._guard.refresh()
-        facts = await self._look_up()
+        facts = await self._shared.store.read(collection_stop.read_facts)
+        self._stop = facts.stop
         state, reason = self._state, self._reason
         if self._guard.status.is_on:
             state, reason = CollectionState.SAFE_MODE, self._guard.status.reason
@@ -159,16 +161,13 @@ class Collector:
         """As ``Collection.checks``."""
         return (*self._guard.checks(), *collection_stop.checks(self._stop), *self.sightings.checks())
 
-    async def _look_up(self) -> collection_stop.Facts:
-        facts = await self._shared.store.read(collection_stop.read_facts)
-        self._stop = facts.stop
-        return facts
-
     def _begin(self, leader_epoch: int) -> None:
         """What another leader was told, or this one in an earlier time, does not count any more."""
         self._epoch = leader_epoch
         self._heard = set()
         self._losses = breaker.RecentLosses()
+        # Another leader may have removed rows that are counted here.
+        self._unapproved = None
         self._withdraw()
 
     def _withdraw(self) -> None:
@@ -206,9 +205,9 @@ class Collector:
         if awaited:
             names = ", ".join(awaited[:_NAMED_MAX]) + (" and others" if len(awaited) > _NAMED_MAX else "")
             return self._wait(CollectionState.POSTPONED, f"{names} did not report to this leader yet.")
-        facts = await self._look_up()
-        if facts.stop is not None:
-            return self._wait(CollectionState.STOPPED, collection_stop.explain(facts.stop))
+        self._stop = await self._shared.store.read(collection_stop.read_stop)
+        if self._stop is not None:
+            return self._wait(CollectionState.STOPPED, collection_stop.explain(self._stop))
         self._state, self._reason = CollectionState.RUNNING, ""
         return True
 
@@ -228,6 +227,10 @@ class Collector:
         while finished := self._discards.finished(DISCARDS_FINISHED_MAX):
             gone = await self._finish_some(finished, scene)
             self._discards.forget(gone)
+            if self._unapproved is not None:
+                self._unapproved = self._unapproved.without(
+                    each.chunk for each in finished if each.chunk.chunk_id in gone
+                )
             lost: Counter[ServerId] = Counter()
             for each in finished:
                 if each.chunk.chunk_id in gone and not each.chunk.is_approved:
@@ -246,14 +249,15 @@ class Collector:
 
     async def _order_discards(self, scene: _Scene, now_s: float) -> bool:
         """Order what is due, unless it is too much at once; return whether it is not."""
-        grace_s, store = self._shared.upkeep.collection_grace_s, self._shared.store
+        grace_s, store, known = self._shared.upkeep.collection_grace_s, self._shared.store, self._unapproved
 
         def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts]]:
-            due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx), scene.up)
+            due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx), scene.up, known)
             chunk_ids = [each.chunk_id for each in due.chunks] + [each.chunk_id for each in due.owed]
-            return due, deletions.read_groups(tx, {*due.unapproved, *(each.group_id for each in chunk_ids)})
+            return due, deletions.read_groups(tx, {*due.unapproved.counts, *(each.group_id for each in chunk_ids)})
 
         due, groups = await store.read(read)
+        self._unapproved = due.unapproved
         holders = scene.holders(groups)
         excess = breaker.worst(self._exposures(scene, due, holders, now_s))
         if excess is not None:
@@ -297,7 +301,7 @@ class Collector:
         self, scene: _Scene, due: deletions.Due, holders: Mapping[GroupId, frozenset[ServerId]], now_s: float
     ) -> list[breaker.Exposure]:
         due_of: Counter[ServerId] = Counter()
-        for group_id, count in due.unapproved.items():
+        for group_id, count in due.unapproved.counts.items():
             for server_id in holders.get(group_id, ()):
                 due_of[server_id] += count
         # What a server has discarded already is lost to it, though the row waits for others.

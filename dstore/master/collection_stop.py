@@ -20,11 +20,16 @@ class Facts:
     owed_chunks: int
 
 
-def read_facts(tx: Transaction) -> Facts:
-    """Return what is stored."""
+def read_stop(tx: Transaction) -> CollectionStop | None:
+    """Return the stop that is stored; None when it did not stop."""
     rows = tx.execute("SELECT value FROM meta WHERE name = ?", (_STOP,))
+    return codec.decode(CollectionStop, rows[0][0]) if rows else None
+
+
+def read_facts(tx: Transaction) -> Facts:
+    """Return what is stored, for people who ask: it counts what is owed."""
     return Facts(
-        stop=codec.decode(CollectionStop, rows[0][0]) if rows else None,
+        stop=read_stop(tx),
         deleted_chunks=counters.read(tx, "deleted_chunks"),
         owed_chunks=tx.execute("SELECT COUNT(*) FROM owed_discards")[0][0],
     )
@@ -43,7 +48,7 @@ def store(tx: Transaction, stop: CollectionStop) -> None:
 
 def approve(tx: Transaction) -> None:
     """Let through what it stopped at; nothing happens when it did not stop."""
-    stop = read_facts(tx).stop
+    stop = read_stop(tx)
     if stop is not None:
         _put(tx, _APPROVED, str(stop.deleted_before_s))
         tx.execute("DELETE FROM meta WHERE name = ?", (_STOP,))

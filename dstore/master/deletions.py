@@ -4,8 +4,9 @@ Each function is the work of one transaction. Invariant 8 is checked where rows 
 a chunk that stands in ``chunks`` or ``intent_chunks`` is neither ordered nor forgotten, whatever else is written.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dstore.core.groups import MemberState
 from dstore.core.ids import ChunkId, GroupId, ServerId
@@ -21,26 +22,55 @@ _OWED_SHARE_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Unapproved:
+    """How many rows are past their grace that no operator has approved.
+
+    Attributes:
+        approved_s, before_s: running times: rows after the first, up to the second, are counted.
+        counts: by group.
+    """
+
+    approved_s: int
+    before_s: int
+    counts: Mapping[GroupId, int]
+
+    def without(self, gone: Iterable[DueChunk]) -> "Unapproved":
+        """Return what is left when the rows of these chunks are gone."""
+        counts = Counter(self.counts)
+        counts.subtract(chunk.chunk_id.group_id for chunk in gone if not chunk.is_approved)
+        return replace(self, counts={group_id: count for group_id, count in counts.items() if count})
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """What may be deleted now.
 
     Attributes:
         chunks: the oldest of them, up to a bound.
-        unapproved: by group, how many there are in all that no operator has approved.
+        unapproved: how many there are in all that no operator has approved.
         before_s: running time: rows up to it are past their grace.
         owed: copies that servers may have which were away when the rows went.
     """
 
     chunks: tuple[DueChunk, ...]
-    unapproved: Mapping[GroupId, int]
+    unapproved: Unapproved
     before_s: int
     owed: tuple[Owed, ...]
 
 
-def read_due(tx: Transaction, grace_s: int, approved_s: int, present: Container[ServerId] = frozenset()) -> Due:
+def read_due(
+    tx: Transaction,
+    grace_s: int,
+    approved_s: int,
+    present: Container[ServerId] = frozenset(),
+    known: Unapproved | None = None,
+) -> Due:
     """Return what is due, with what servers owe: also those that are away, who have to hear it when they join.
 
     Of the latter, those that are ``present`` come first.
+
+    Args:
+        known: what was counted before, without the rows that are gone since then; only what is new is counted.
     """
     before_s = counters.read(tx, "running_s") - grace_s
     rows = tx.execute(
@@ -51,23 +81,44 @@ def read_due(tx: Transaction, grace_s: int, approved_s: int, present: Container[
         "ORDER BY d.deleted_running_s, d.group_id, d.sequence LIMIT ?",
         (before_s, DISCARDS_OUTSTANDING_MAX),
     )
-    unapproved = tx.execute(
-        "SELECT group_id, COUNT(*) FROM deleted_chunks WHERE deleted_running_s > ? AND deleted_running_s <= ? "
-        "GROUP BY group_id",
-        (approved_s, before_s),
-    )
+    # A row is written with the running time of that moment: with a grace, none is added to what was counted.
+    fits = known is not None and grace_s > 0 and known.approved_s == approved_s and known.before_s <= before_s
     return Due(
         tuple(DueChunk(ChunkId(group_id, sequence), at_s <= approved_s) for group_id, sequence, at_s in rows),
-        dict(unapproved),
+        _count(tx, known if fits and known is not None else Unapproved(approved_s, approved_s, {}), before_s),
         before_s,
         _read_owed(tx, present),
     )
 
 
+def _count(tx: Transaction, known: Unapproved, before_s: int) -> Unapproved:
+    counts = Counter(known.counts)
+    if known.before_s < before_s:
+        counts.update(
+            dict(
+                tx.execute(
+                    "SELECT group_id, COUNT(*) FROM deleted_chunks WHERE deleted_running_s > ? "
+                    "AND deleted_running_s <= ? GROUP BY group_id",
+                    (known.before_s, before_s),
+                )
+            )
+        )
+    return Unapproved(known.approved_s, before_s, counts)
+
+
+def _debtors(tx: Transaction) -> Iterator[ServerId]:
+    """Yield the servers that owe something; one look into the index for each, however much it is."""
+    last = ""
+    while rows := tx.execute(
+        "SELECT server_id FROM owed_discards WHERE server_id > ? ORDER BY server_id LIMIT 1", (last,)
+    ):
+        last = rows[0][0]
+        yield ServerId(last)
+
+
 def _read_owed(tx: Transaction, present: Container[ServerId]) -> tuple[Owed, ...]:
     """Return some of what each server owes, bounded in all: first those that can pay, then the others alike."""
-    debtors = [ServerId(row[0]) for row in tx.execute("SELECT DISTINCT server_id FROM owed_discards")]
-    debtors.sort(key=lambda each: each not in present)
+    debtors = sorted(_debtors(tx), key=lambda each: each not in present)
     owed: list[Owed] = []
     for index, server_id in enumerate(debtors):
         left = DISCARDS_OUTSTANDING_MAX - len(owed)
@@ -128,7 +179,9 @@ def forget_owed(tx: Transaction, paid: Iterable[Owed], dropped: Iterable[Holding
         "DELETE FROM owed_discards WHERE server_id = ? AND group_id = ?",
         [(each.server_id, each.group_id) for each in dropped],
     )
-    tx.execute("DELETE FROM owed_discards WHERE server_id NOT IN (SELECT server_id FROM servers)")
+    known = {server_id for (server_id,) in tx.execute("SELECT server_id FROM servers")}
+    removed = [server_id for server_id in _debtors(tx) if server_id not in known]
+    tx.execute_many("DELETE FROM owed_discards WHERE server_id = ?", [(server_id,) for server_id in removed])
 
 
 def has_ended(tx: Transaction, horizon_txn: int) -> bool:

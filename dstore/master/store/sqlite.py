@@ -28,11 +28,14 @@ T = TypeVar("T")
 #: Older ones can lose committed pages: sqlite.org/wal.html, "The WAL-reset bug".
 SQLITE_VERSION_MIN = (3, 51, 3)
 
+#: Of each connection, in KiB: the inner pages of the trees of some ten million files.
+_CACHE_SIZE = "PRAGMA cache_size = -32768"
+
 _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA cache_size = -32768",
+    _CACHE_SIZE,
 )
 
 #: SQLite answers a mode that the file system cannot give with another one, not with an error; in any other than these
@@ -262,6 +265,7 @@ class SqliteStore:
             reader = _plan_once(apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI))
             reader.execute("PRAGMA busy_timeout = 5000")
             reader.execute("PRAGMA query_only = ON")
+            reader.execute(_CACHE_SIZE)
             self._local.reader = reader
             self._readers.append(reader)
         reader.execute("BEGIN")
