@@ -81,7 +81,7 @@ async def measure(arguments: argparse.Namespace) -> Results:
             openers = {name: (OPENERS | PEERS)[name] for name in systems}
             figures += [figure async for figure in measure_place(place, directory, scale, chosen, openers)]
             if fnmatch.fnmatch("recovery", arguments.workloads):
-                figures += await measure_recovery(place, directory, scale, systems)
+                figures += [figure async for figure in measure_recovery(place, directory, scale, systems)]
     return Results(
         commit=Commit.here(),
         machine=Machine.here(),

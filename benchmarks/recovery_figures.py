@@ -1,32 +1,57 @@
 """Recovery as figures of the one table: a server is killed for good, and its copies are made again elsewhere."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
+from benchmarks.clients.protocol import Request
 from benchmarks.figures import Figure, Sample, summarize
-from benchmarks.recovery import DURABILITY, lose_one
-from benchmarks.workloads import MIB, Scale
+from benchmarks.harness import cpu_s, peak_rss_bytes
+from benchmarks.recovery import CHUNKSERVERS, DURABILITY, lose_one
+from benchmarks.systems import seaweedfs
+from benchmarks.workloads import MIB, Scale, Unit
 
-TITLE = "recovery: one of 5 servers lost, copied again"
+TITLE = f"recovery: one of {CHUNKSERVERS} servers lost, copied again"
 
 
-async def measure_recovery(place: str, directory: Path, scale: Scale, systems: Collection[str]) -> list[Figure]:
-    """Lose a server of a new cluster, as often as runs count, and return the figures."""
-    if "dstore" not in systems:
-        return []
+async def measure_recovery(
+    place: str, directory: Path, scale: Scale, systems: Collection[str]
+) -> AsyncIterator[Figure]:
+    """Lose a server of a new cluster, as often as runs count, and yield the figure of each system."""
     print(f"{place}: {TITLE}", file=sys.stderr, flush=True)
-    samples = []
-    error = None
-    for index in range(scale.runs):
-        home = directory / f"recovery-{index}"
-        home.mkdir()
+    known = {
+        "dstore": (_lose_chunkserver, "synced", DURABILITY),
+        "seaweedfs": (_lose_volume_server, "weed shell", "default, once volume.fix.replication was called for"),
+    }
+    for system, (lose, variant, durability) in known.items():
+        if system not in systems:
+            continue
+        samples = []
+        error = None
         try:
-            recovery, _ = await lose_one(home, scale.recovery_size_bytes)
+            for index in range(scale.runs):
+                home = directory / f"recovery-{system}-{index}"
+                samples.append(await lose(home, scale.recovery_size_bytes))
         except (RuntimeError, OSError, TimeoutError) as failure:
             error = str(failure)
-            break
-        peaks = [round(peak * MIB) for peak in recovery.peaks_mib.values()]
-        samples.append(Sample(recovery.mib_per_s, recovery.cpu_s, recovery.copied_bytes, 0, 0, max(peaks), sum(peaks)))
-    fields = summarize(samples) if error is None else {"error": error}
-    return [Figure(place, "recovery", TITLE, "MiB/s", "dstore", "synced", DURABILITY, **fields)]
+        fields = summarize(samples) if error is None else {"error": error}
+        yield Figure(place, "recovery", TITLE, Unit.MIB_PER_S, system, variant, durability, **fields)
+
+
+async def _lose_chunkserver(home: Path, size_bytes: int) -> Sample:
+    home.mkdir()
+    recovery, _ = await lose_one(home, size_bytes)
+    peaks = [round(peak * MIB) for peak in recovery.peaks_mib.values()]
+    return Sample(recovery.mib_per_s, recovery.cpu_s, recovery.copied_bytes, 0, 0, max(peaks), sum(peaks))
+
+
+async def _lose_volume_server(home: Path, size_bytes: int) -> Sample:
+    async with seaweedfs.open_seaweedfs(home, volume_servers=CHUNKSERVERS) as session:
+        await session.client.run(Request("write-large", size_bytes, 1, 1, "cached", "recovery", 0))
+        await session.lose_volume_server()
+        pids = session.pids().values()
+        before_s = sum(map(cpu_s, pids))
+        copied_bytes, duration_s = await session.replicate()
+        used_s = sum(map(cpu_s, pids)) - before_s
+        peaks = [peak_rss_bytes(pid) for pid in pids]
+    return Sample(copied_bytes / MIB / duration_s, used_s, copied_bytes, 0, 0, max(peaks), sum(peaks))

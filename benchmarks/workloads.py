@@ -66,7 +66,7 @@ class Scale:
     @classmethod
     def full(cls) -> Self:
         """Return what the published figures are made with."""
-        return cls("full", GIB, 5, 300, 3_000, 10_000, GIB)
+        return cls("full", GIB, 5, 500, 5_000, 10_000, GIB)
 
     @classmethod
     def quick(cls) -> Self:

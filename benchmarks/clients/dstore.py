@@ -57,7 +57,7 @@ class DstoreClient:
             self._clients[variant] = await self._stack.enter_async_context(client)
         return self._clients[variant]
 
-    def _put_options(self, client: Any, request: Request) -> dict[str, Any]:
+    def _put_options(self, client: Any, request: Request) -> dict[str, str]:
         known = inspect.signature(client.put).parameters
         return {name: value for name, value in self._variants[request.variant].items() if name in known}
 
@@ -131,9 +131,8 @@ class DstoreClient:
 
     async def _write_small(self, client: Any, request: Request) -> Moved:
         await client.make_directory(_directory(request), parents=True)
-        data, options = os.urandom(request.size_bytes), self._put_options(client, request)
-        paths = _paths(request)
-        duration_s = await timed(paths, request.callers, lambda path: client.put(path, data, **options))
+        data = os.urandom(request.size_bytes)
+        duration_s = await timed(_paths(request), request.callers, lambda path: client.put(path, data))
         return Moved(duration_s, request.count * len(data), request.count)
 
     async def _read_small(self, client: Any, request: Request) -> Moved:
@@ -152,7 +151,7 @@ class DstoreClient:
         data = os.urandom(request.size_bytes)
         items = [(path, data) for path in _paths(request)]
         start_s = time.perf_counter()
-        results = await client.put_many(items, **self._put_options(client, request))
+        results = await client.put_many(items)
         duration_s = time.perf_counter() - start_s
         _raise_first(results)
         return Moved(duration_s, len(items) * len(data), len(items))

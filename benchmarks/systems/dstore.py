@@ -26,7 +26,6 @@ _RECLAIM_PATIENCE_S = 30.0
 #: What stays behind: databases, and files of the other workloads.
 _REST_BYTES = 64 * MIB
 
-_WRITES = frozenset({"write-large", "write-small", "put-many"})
 _CHUNK_READS = frozenset({"read-large", "read-ranges", "read-ranges-together"})
 _SMALL_READS = frozenset({"read-small", "get-many"})
 
@@ -86,13 +85,14 @@ class DstoreSession:
             return ()
         if workload.verb == "read-ranges-together" and not self._abilities.has_ranges:
             return ()
-        if workload.verb in _WRITES:
+        if workload.verb == "write-large":
             names = ["replicated", "synced"] if self._abilities.has_durability else ["synced"]
         elif workload.verb in _CHUNK_READS:
             names = ["short-circuit", "grpc"] if self._abilities.has_local_reads else ["grpc"]
             # A file that is opened for each range costs a call to the master more.
             names += ["grpc, get"] if workload.verb == "read-ranges" and self._abilities.has_ranges else []
         else:
+            # Small files lie with their inode, so whatever is chosen for chunks, their commit is synced.
             names = ["grpc" if workload.verb in _SMALL_READS else "synced"]
         return tuple(Variant(name, REPLICATED if name == "replicated" else SYNCED) for name in names)
 
