@@ -27,7 +27,10 @@ async def test_a_whole_cluster_is_clean(cluster: CheckedCluster) -> None:
 
 
 async def test_a_cluster_at_work_is_clean(cluster: CheckedCluster) -> None:
-    """Retained and deleted files, writes in progress and abandoned ones are no damage."""
+    """Retained and deleted files, small ones, writes in progress and abandoned ones are no damage."""
+    small = await cluster.harness.seal("/small", "/gone", "/small", size_bytes=100)
+    assert len(await cluster.harness.put(*small)) == 3
+    await cluster.harness.remove("/gone")
     await cluster.write("/x", 3)
     await cluster.harness.remove("/x")
     await cluster.write("/dir/a", 2)
