@@ -174,6 +174,11 @@ class Results:
     load_after: float
     figures: tuple[Figure, ...]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether others were at work on the machine, so that only ratios and CPU time say something."""
+        return self.load_before > self.machine.cores / 2
+
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
         return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, indent=1) + "\n"

@@ -68,11 +68,12 @@ def load(directory: Path = RESULTS_DIRECTORY) -> list[Results]:
 
 
 def comparable(newest: Results, others: Iterable[Results]) -> list[Results]:
-    """Return those that were measured on the same machine, at the same scale."""
+    """Return those that were measured on the same machine, at the same scale, while it was quiet."""
     return [
         other
         for other in others
         if other is not newest
+        and not other.is_busy
         and (other.machine.cpu, other.machine.cores) == (newest.machine.cpu, newest.machine.cores)
         and (other.scale, other.large_size_mib) == (newest.scale, newest.large_size_mib)
     ]
@@ -133,6 +134,8 @@ def main() -> int:
     newest = everything[-1]
     older = comparable(newest, everything)
     print("\n".join(timeline([*older, newest])))
+    if newest.is_busy:
+        print(f"The machine was busy: the load was {newest.load_before} before the newest run. Measure again.")
     slower = [change for change in changes(newest, older) if change.is_slower]
     for change in slower:
         figure = change.figure

@@ -74,10 +74,11 @@ def number(value: float | None) -> str:
 def _conditions(results: Results) -> list[str]:
     commit, machine = results.commit, results.machine
     state = " with changes" if commit.has_changes else ""
+    busy = "; THE MACHINE WAS BUSY: believe the CPU time, not the rates" if results.is_busy else ""
     return [
         f"commit {commit.hash[:12]}{state}, {results.started_at}, scale {results.scale}",
         f"{machine.cores} cores of {machine.cpu}, {machine.memory_gib} GiB, Linux {machine.kernel}",
-        f"Python {machine.python}, load {results.load_before} before, {results.load_after} after",
+        f"Python {machine.python}, load {results.load_before} before, {results.load_after} after{busy}",
         f"large file {results.large_size_mib} MiB; CPU: client and servers together",
         "client MiB: peak beyond the caller's own data; server MiB: peak of the largest server",
     ]

@@ -47,7 +47,7 @@ class DstoreClient:
     async def _client(self, variant: str) -> Any:
         # Any: some options and verbs are younger than others, and a benchmark runs with what there is.
         if variant not in self._clients:
-            options = self._variants[variant]
+            options: dict[str, Any] = dict(self._variants[variant])
             known = inspect.signature(dstore.connect_async).parameters
             client = dstore.connect_async(
                 self._endpoint,

@@ -15,6 +15,7 @@ def results(
     scale: str = "full",
     cores: int = 2,
     has_changes: bool = False,
+    load: float = 0.1,
 ) -> Results:
     """Results of a commit of this day."""
     return Results(
@@ -23,7 +24,7 @@ def results(
         scale=scale,
         large_size_mib=1024,
         started_at="2030-02-01T00:00:00+00:00",
-        load_before=0.1,
+        load_before=load,
         load_after=2.0,
         figures=figures,
     )

@@ -23,8 +23,8 @@ def test_what_is_not_the_commit_itself_does_not_take_its_place() -> None:
     assert len(names) == 3
 
 
-@pytest.mark.parametrize("other", [results(cores=4), results(scale="quick")])
-def test_other_machines_and_scales_are_not_compared(other: Results) -> None:
+@pytest.mark.parametrize("other", [results(cores=4), results(scale="quick"), results(load=1.1)])
+def test_other_machines_and_scales_and_busy_ones_are_not_compared(other: Results) -> None:
     newest, same = results(day=5), results(day=4)
     assert history.comparable(newest, [other, same, newest]) == [same]
 

@@ -45,6 +45,11 @@ def test_the_terminal_shows_the_conditions_and_every_figure() -> None:
     assert text.index("dstore synced") < text.index("seaweedfs synced")
 
 
+def test_figures_of_a_busy_machine_say_so() -> None:
+    assert "MACHINE WAS BUSY" in table.terminal(results(figure("dstore", 281.0), load=1.1))
+    assert "MACHINE WAS BUSY" not in table.terminal(results(figure("dstore", 281.0), load=1.0))
+
+
 def test_markdown_has_a_table_for_each_place_with_cells_of_one_width() -> None:
     disk = Figure("disk", "write-large", "write one file", "MiB/s", "dstore", "synced", "fsync", runs=(90.0,))
     lines = table.markdown(results(figure("dstore", 281.0), disk)).splitlines()
