@@ -130,7 +130,7 @@ def _local_chunks(allowed: LocalReads) -> LocalChunks | None:
     def connect_locally(server_id: ServerId) -> LocalSocketClient:
         return LocalSocketClient(server_id, clock, allowed=allowed, own_uid=own_uid)
 
-    return LocalChunks(connect_locally, clock)
+    return LocalChunks(connect_locally, clock, turn=SystemRandom().uniform())
 
 
 def _load_keyring(profile: Profile, passphrase_file: str | None, passphrase: str | None) -> Keyring:

@@ -7,7 +7,7 @@ the same authenticated decryption (Invariant 5), in the thread that read it, so 
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -59,6 +59,8 @@ class LocalChunks:
 
     Args:
         connect: makes the client's end of a server's local socket.
+        turn: in [0, 1), says with which member of each group to begin. One client always reads the same copy, which is
+            then in memory; several share the disks, and come upon copies that are damaged.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LocalChunks:
         connect: Callable[[ServerId], LocalSocketClient],
         clock: Clock,
         *,
+        turn: float = 0.0,
         files_max: int = LOCAL_FILES_MAX,
         threads: int = LOCAL_READ_THREADS,
         stall_timeout_s: float = LOCAL_STALL_TIMEOUT_S,
@@ -73,6 +76,7 @@ class LocalChunks:
     ) -> None:
         self._connect = connect
         self._clock = clock
+        self._turn = turn
         self._files_max = files_max
         self._stall_timeout_s = stall_timeout_s
         self._idle_s = idle_s
@@ -92,14 +96,15 @@ class LocalChunks:
         return len(self._files)
 
     async def fill(
-        self, members: Iterable[Replica], cluster_id: ClusterId, record: ChunkRecord, cursor: Cursor
+        self, members: tuple[Replica, ...], cluster_id: ClusterId, record: ChunkRecord, cursor: Cursor
     ) -> Replica | None:
         """Read what is still to come, as far as servers on this machine have it; the cursor says how far that was.
 
         Returns the replica whose file could not be read or held wrong bytes: its server, asked over the network, finds
         out and says so to whom it concerns.
         """
-        for replica in members:
+        shift = int(self._turn * len(members))
+        for replica in members[shift:] + members[:shift]:
             if cursor.position == cursor.end or self._are_all_stuck():
                 break
             # One that is being filled may lack the chunk.

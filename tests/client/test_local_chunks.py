@@ -75,14 +75,14 @@ SIZE = LOCAL_READ_SIZE_BYTES
 async def test_ranges(server: LocalServer, start: int, end: int) -> None:
     cursor = Collector(start, end)
     async with local_chunks() as local:
-        assert await local.fill([server.replica], CLUSTER, RECORD, cursor) is None
+        assert await local.fill((server.replica,), CLUSTER, RECORD, cursor) is None
     assert bytes(cursor.taken) == DATA[start:end]
 
 
 async def test_servers_that_are_elsewhere_or_lack_the_chunk_are_passed_over(server: LocalServer) -> None:
     filling = replace(replica_of(stranger()), state=MemberState.FILLING)
     async with local_chunks() as local, local_server(server.root.parent / "empty") as empty:
-        members = [filling, replica_of(stranger()), empty.replica, server.replica]
+        members = (filling, replica_of(stranger()), empty.replica, server.replica)
         cursor = whole()
         assert await local.fill(members, CLUSTER, RECORD, cursor) is None
         assert bytes(cursor.taken) == DATA
@@ -91,29 +91,39 @@ async def test_servers_that_are_elsewhere_or_lack_the_chunk_are_passed_over(serv
         assert cursor.position == 0
 
 
+@pytest.mark.parametrize(("turn", "first"), [(0.0, 0), (0.49, 0), (0.5, 1), (0.99, 1)])
+async def test_clients_begin_with_different_copies(server: LocalServer, turn: float, first: int) -> None:
+    async with local_server(server.root.parent / "other") as other, local_chunks(turn=turn) as local:
+        await other.put(499, DATA)
+        servers = (server, other)
+        await local.fill((server.replica, other.replica), CLUSTER, RECORD, whole())
+        lent = [b"lent_total 1.0" in each.service._metrics.render() for each in servers]
+    assert lent == [first == 0, first == 1]
+
+
 async def test_a_server_that_is_not_here_is_not_looked_for_at_every_read(server: LocalServer) -> None:
     clock = StoppedClock()
     await server.socket.stop()
     async with local_chunks(clock) as local:
         cursor = whole()
-        await local.fill([server.replica], CLUSTER, RECORD, cursor)
+        await local.fill((server.replica,), CLUSTER, RECORD, cursor)
         await server.socket.start()
         clock.now_s += LOCAL_AVOID_DURATION_S - 0.1
-        await local.fill([server.replica], CLUSTER, RECORD, cursor)
+        await local.fill((server.replica,), CLUSTER, RECORD, cursor)
         assert cursor.position == 0
         clock.now_s += 0.1
-        await local.fill([server.replica], CLUSTER, RECORD, cursor)
+        await local.fill((server.replica,), CLUSTER, RECORD, cursor)
         assert bytes(cursor.taken) == DATA
 
 
 async def test_a_server_that_was_started_again_is_found_at_once(server: LocalServer) -> None:
     async with local_chunks(files_max=1) as local:
-        await local.fill([server.replica], CLUSTER, RECORD, whole())
+        await local.fill((server.replica,), CLUSTER, RECORD, whole())
         second = await server.put(500, DATA[::-1])
         await server.socket.stop()
         await server.socket.start()
         cursor = whole()
-        await local.fill([server.replica], CLUSTER, second, cursor)
+        await local.fill((server.replica,), CLUSTER, second, cursor)
         assert bytes(cursor.taken) == DATA[::-1]
 
 
@@ -121,7 +131,7 @@ async def test_a_server_that_was_started_again_is_found_at_once(server: LocalSer
 async def test_a_server_of_another_cluster_gives_nothing(server: LocalServer, cluster_id: ClusterId) -> None:
     cursor = whole()
     async with local_chunks() as local:
-        assert await local.fill([server.replica], cluster_id, RECORD, cursor) is None
+        assert await local.fill((server.replica,), cluster_id, RECORD, cursor) is None
     assert cursor.position == 0
 
 
@@ -195,7 +205,7 @@ async def test_whoever_took_the_name_of_a_server_gets_nowhere(script: Script) ->
         before = open_descriptors()
         async with local_chunks() as local:
             for _ in range(3):
-                assert await local.fill([replica_of(server_id)], CLUSTER, RECORD, cursor) is None
+                assert await local.fill((replica_of(server_id),), CLUSTER, RECORD, cursor) is None
             assert local.file_count == 0
         assert len(requests) == 1, "it is left alone from then on"
         # The connection's other end is still there.
@@ -207,7 +217,7 @@ async def test_a_server_that_says_nothing_costs_one_short_wait(monkeypatch: pyte
     monkeypatch.setattr("dstore.client.local_socket.LOCAL_ANSWER_TIMEOUT_S", 0.05)
     server_id, cursor = stranger(), whole()
     async with pretender(server_id, lambda connection, request: None) as requests, local_chunks() as local:
-        await asyncio.gather(*(local.fill([replica_of(server_id)], CLUSTER, RECORD, cursor) for _ in range(20)))
+        await asyncio.gather(*(local.fill((replica_of(server_id),), CLUSTER, RECORD, cursor) for _ in range(20)))
         assert len(requests) == 1
     assert cursor.position == 0
 
@@ -216,17 +226,17 @@ async def test_bytes_that_do_not_authenticate_name_the_replica(server: LocalServ
     async with local_chunks() as local, local_server(server.root.parent / "other") as other:
         await other.put(499, DATA)
         cursor = replace(whole(), is_bad_from=2 * SIZE)
-        assert await local.fill([server.replica, other.replica], CLUSTER, RECORD, cursor) == server.replica
+        assert await local.fill((server.replica, other.replica), CLUSTER, RECORD, cursor) == server.replica
         assert cursor.position == 2 * SIZE, "what is good is kept"
         assert local.file_count == 0, "the damaged file is not read again"
 
 
 async def test_a_file_that_was_cut_names_the_replica(server: LocalServer) -> None:
     async with local_chunks() as local:
-        await local.fill([server.replica], CLUSTER, RECORD, Collector(0, 1))
+        await local.fill((server.replica,), CLUSTER, RECORD, Collector(0, 1))
         os.truncate(server.path(RECORD), 4096 + SIZE + 5)
         cursor = whole()
-        assert await local.fill([server.replica], CLUSTER, RECORD, cursor) == server.replica
+        assert await local.fill((server.replica,), CLUSTER, RECORD, cursor) == server.replica
         assert bytes(cursor.taken) == DATA[:SIZE]
 
 
@@ -235,7 +245,7 @@ async def test_files_on_loan_are_bounded_and_given_back_when_idle(server: LocalS
     clock = StoppedClock()
     async with local_chunks(clock, files_max=4, idle_s=0.05) as local:
         for record in records:
-            await local.fill([server.replica], CLUSTER, record, whole())
+            await local.fill((server.replica,), CLUSTER, record, whole())
             assert local.file_count <= 4
         # The server closes its own a moment after it sent it.
         await eventually(lambda: len(lent_paths()) == 4)
@@ -251,20 +261,20 @@ async def test_files_on_loan_are_bounded_and_given_back_when_idle(server: LocalS
 async def test_a_chunk_that_was_found_damaged_is_not_read_for_long(server: LocalServer) -> None:
     clock = StoppedClock()
     async with local_chunks(clock) as local:
-        await local.fill([server.replica], CLUSTER, RECORD, whole())
+        await local.fill((server.replica,), CLUSTER, RECORD, whole())
         await server.store.report_corrupt(RECORD.chunk_id, "it was found by the scrub")
         clock.now_s += LOCAL_FILE_AGE_MAX_S
         cursor = whole()
-        assert await local.fill([server.replica], CLUSTER, RECORD, cursor) is None
+        assert await local.fill((server.replica,), CLUSTER, RECORD, cursor) is None
         assert (cursor.position, lent_paths()) == (0, [])
 
 
 async def test_what_was_lent_outlives_the_server(server: LocalServer) -> None:
     async with local_chunks() as local:
-        await local.fill([server.replica], CLUSTER, RECORD, whole())
+        await local.fill((server.replica,), CLUSTER, RECORD, whole())
         await server.socket.stop()
         cursor = whole()
-        await local.fill([server.replica], CLUSTER, RECORD, cursor)
+        await local.fill((server.replica,), CLUSTER, RECORD, cursor)
         assert bytes(cursor.taken) == DATA
 
 
@@ -277,7 +287,7 @@ async def test_many_reads_of_many_chunks_at_once(server: LocalServer) -> None:
             record = records[number % len(records)]
             data = chunks[record.chunk_id.sequence]
             cursor = Collector(number, len(data))
-            await local.fill([server.replica], CLUSTER, record, cursor)
+            await local.fill((server.replica,), CLUSTER, record, cursor)
             assert bytes(cursor.taken) == data[number:]
 
         await asyncio.gather(*(read(number) for number in range(200)))
@@ -310,7 +320,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[HangingDisk]:
 async def test_a_disk_that_hangs_is_left_and_writes_nothing_later(server: LocalServer, disk: HangingDisk) -> None:
     cursor = whole()
     async with local_chunks(stall_timeout_s=0.05) as local:
-        assert await local.fill([server.replica], CLUSTER, RECORD, cursor) is None
+        assert await local.fill((server.replica,), CLUSTER, RECORD, cursor) is None
         assert (cursor.position, local.file_count) == (0, 0)
         # Not closed under the thread that still reads it.
         assert (disk.hanging, len(lent_paths())) == (1, 1)
@@ -323,22 +333,22 @@ async def test_when_all_threads_are_stuck_nobody_waits_any_more(server: LocalSer
     clock = StoppedClock()
     cursors = [whole() for _ in range(3 * LOCAL_READ_THREADS)]
     async with local_chunks(clock, stall_timeout_s=0.05) as local:
-        await asyncio.gather(*(local.fill([server.replica], CLUSTER, RECORD, cursor) for cursor in cursors))
+        await asyncio.gather(*(local.fill((server.replica,), CLUSTER, RECORD, cursor) for cursor in cursors))
         assert (disk.hanging, local.file_count) == (LOCAL_READ_THREADS, 0)
         clock.now_s += LOCAL_AVOID_DURATION_S
-        await local.fill([server.replica], CLUSTER, RECORD, cursors[0])
+        await local.fill((server.replica,), CLUSTER, RECORD, cursors[0])
         assert local.file_count == 0, "not even asked for a file"
         disk.released.set()
         await eventually(lambda: not lent_paths())
         assert {cursor.position for cursor in cursors} == {0}
-        await local.fill([server.replica], CLUSTER, RECORD, cursors[0])
+        await local.fill((server.replica,), CLUSTER, RECORD, cursors[0])
         assert bytes(cursors[0].taken) == DATA, "the disk is back"
 
 
 async def test_a_read_that_is_cancelled_writes_nothing_later(server: LocalServer, disk: HangingDisk) -> None:
     cursor = whole()
     async with local_chunks() as local:
-        reading = asyncio.create_task(local.fill([server.replica], CLUSTER, RECORD, cursor))
+        reading = asyncio.create_task(local.fill((server.replica,), CLUSTER, RECORD, cursor))
         await eventually(lambda: disk.hanging == 1)
         reading.cancel()
         await asyncio.wait([reading])
