@@ -116,6 +116,17 @@ def test_why_space_is_not_free_is_said_when_there_is_a_reason(
     assert all(line.removeprefix("  kept:    ").startswith(start) for line, start in zip(said, lines, strict=True))
 
 
+def test_what_a_power_loss_could_take_is_said() -> None:
+    servers = tuple(dataclasses.replace(each, unsynced_chunk_count=count) for count, each in enumerate(STATUS.servers))
+    status = dataclasses.replace(
+        STATUS, unsynced_copies=3, unsynced_bytes=2_048, unsynced_age_s=0.25, servers=servers, checks=()
+    )
+    said = [line for line in status_lines(status, plain) if "unsynced" in line]
+    what = "3 copies (2.0 KiB) on 2 chunkservers, up to 0.2 s old"
+    assert said == [f"  unsynced: {what}: a chunk is lost if all machines that have it lose power now"]
+    assert not [line for line in status_lines(STATUS, plain) if "unsynced" in line]
+
+
 def test_health_has_the_colour_of_its_severity() -> None:
     for health, style in ((Health.OK, "green"), (Health.WARN, "yellow"), (Health.ERROR, "red")):
         status = dataclasses.replace(STATUS, health=health, checks=())

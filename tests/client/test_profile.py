@@ -14,6 +14,7 @@ from dstore.client.profile import (
     save_profile,
     state_directory,
 )
+from dstore.core.chunks import Durability
 from dstore.core.errors import InvalidRequest, PermissionDenied
 from dstore.core.ids import ClusterId
 from dstore.core.local_reads import LocalReads
@@ -62,6 +63,30 @@ class TestPrecedence:
         assert chosen.local_reads is expected
         save_profile(tmp_path, chosen)
         assert resolve_profile(environ, local_reads=argument) == chosen
+
+    @pytest.mark.parametrize(
+        ("argument", "variable", "key", "expected"),
+        [
+            (None, None, None, Durability.SYNCED),
+            (None, None, "replicated", Durability.REPLICATED),
+            (None, "synced", "replicated", Durability.SYNCED),
+            ("replicated", "synced", "synced", Durability.REPLICATED),
+        ],
+    )
+    def test_durability(
+        self, tmp_path: Path, argument: str | None, variable: str | None, key: str | None, expected: Durability
+    ) -> None:
+        text = CONFIGURATION + (f'durability = "{key}"\n' if key else "")
+        environ = environment(tmp_path, text, DSTORE_PROFILE="far", DSTORE_DURABILITY=variable or "")
+        chosen = resolve_profile(environ, durability=argument)
+        assert chosen.durability is expected
+        save_profile(tmp_path, chosen)
+        assert resolve_profile(environ, durability=argument) == chosen
+
+    def test_a_durability_that_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidRequest, match="synced, replicated") as caught:
+            resolve_profile(environment(tmp_path), durability="eventually")
+        assert caught.value.reason == "DURABILITY_INVALID"
 
     def test_local_reads_that_are_none(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequest, match="off, own, any") as caught:

@@ -11,7 +11,7 @@ from master_harness import POLICY, MasterHarness, boot_id, identity, server_id, 
 from dstore.core.files import ChunkPlacement, Policy
 from dstore.core.groups import Capacity
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
-from dstore.core.upkeep import GroupSummary, Heartbeat, Orders, Outcomes, Standing
+from dstore.core.upkeep import GroupDoubt, GroupSummary, Heartbeat, Orders, Outcomes, Standing
 from dstore.master import leader, retention
 from dstore.master.collection import Collector
 
@@ -35,6 +35,7 @@ class ScriptedServer:
     discarded: tuple[ChunkId, ...] = ()
     dropped: tuple[GroupId, ...] = ()
     corrupt: tuple[ChunkId, ...] = ()
+    doubts: tuple[GroupDoubt, ...] = ()
 
     @property
     def server_id(self) -> ServerId:
@@ -60,6 +61,7 @@ class ScriptedServer:
                 for group_id, count in sorted(counts.items())
             ),
             outcomes=Outcomes(discarded=self.discarded, dropped=self.dropped, corrupt=self.corrupt),
+            doubts=self.doubts,
         )
 
     async def join(self) -> None:
@@ -77,6 +79,7 @@ class ScriptedServer:
 
     def obey(self, orders: Orders) -> None:
         self.standing = orders.standing
+        self.doubts = tuple(doubt for doubt in self.doubts if doubt not in orders.examined)
         self.chunks -= set(orders.discards)
         self.trash |= set(orders.discards)
         self.discarded = orders.discards

@@ -8,8 +8,10 @@ from master_harness import CHUNK_SIZE, POLICY, SEALED_SIZE, MasterHarness, boot_
 
 from dstore.core.files import Policy
 from dstore.core.groups import Capacity, ServerLabels, ServerPhase
+from dstore.core.ids import GroupId
+from dstore.core.limits import UNSYNCED_AGE_TOLD_S
 from dstore.core.status import ClusterStatus, Health
-from dstore.core.upkeep import Heartbeat
+from dstore.core.upkeep import GroupDoubt, Heartbeat, UnsyncedReport
 
 
 def codes(status: ClusterStatus) -> list[str]:
@@ -87,6 +89,25 @@ async def test_what_still_takes_space_after_a_removal_is_told(cluster: MasterHar
     await cluster.send(dataclasses.replace(cluster.report(1, held), trash_count=4))
     await cluster.send(dataclasses.replace(cluster.report(3, held), trash_count=5))
     assert (await status_of(cluster)).trashed_copies == 9
+
+
+async def test_what_is_not_synced_yet_is_told(cluster: MasterHarness) -> None:
+    for number, report in ((1, UnsyncedReport(2, 300, 0.5)), (2, UnsyncedReport(1, 100, 0.25))):
+        await cluster.send(dataclasses.replace(cluster.report(number, await cluster.committed()), unsynced=report))
+    status = await status_of(cluster)
+    assert (status.unsynced_copies, status.unsynced_bytes, status.unsynced_age_s) == (3, 400, 0.5)
+    assert [server.unsynced_chunk_count for server in status.servers] == [2, 1, 0]
+    assert status.health is Health.OK, "that was asked for"
+    late = dataclasses.replace(cluster.report(1, {}), unsynced=UnsyncedReport(2, 300, UNSYNCED_AGE_TOLD_S))
+    await cluster.send(late)
+    assert codes(await status_of(cluster)) == ["SYNCS_BEHIND"]
+
+
+async def test_a_server_that_may_lack_something_is_never_ok(cluster: MasterHarness) -> None:
+    await cluster.send(dataclasses.replace(cluster.report(1, {}), doubts=(GroupDoubt(GroupId(1), 1),)))
+    status = await status_of(cluster)
+    assert (status.health, codes(status)) == (Health.WARN, ["COPIES_IN_DOUBT"])
+    assert "1 group is compared" in status.checks[0].message
 
 
 async def test_a_suspect_server_is_never_ok(cluster: MasterHarness) -> None:

@@ -53,6 +53,7 @@ from dstore.core.upkeep import (
     CopyReport,
     DiskProbe,
     Filled,
+    GroupDoubt,
     GroupSummary,
     Heartbeat,
     Orders,
@@ -61,6 +62,7 @@ from dstore.core.upkeep import (
     ScrubReport,
     Source,
     Standing,
+    UnsyncedReport,
     UpkeepSettings,
 )
 from dstore.rpc.convert import chunks, files, groups, removed, status, upkeep, writes
@@ -102,6 +104,7 @@ ORDERS = Orders(
     discards=(CHUNK_ID, CHUNK_ID),
     drops=(GroupEpoch(GroupId(1), 2**40),),
     settings=UpkeepSettings(14.5, scrub_is_paused=True, copy_bytes_per_s=2**40, trash_delay_s=0.25),
+    examined=(GroupDoubt(GroupId(3), 2**40),),
 )
 FULL_REPORT = Heartbeat(
     server_id=SERVER_ID,
@@ -124,6 +127,8 @@ FULL_REPORT = Heartbeat(
     outcomes=Outcomes((Filled(GroupId(1), 2, (SERVER_ID,)),), (CHUNK_ID,), (CHUNK_ID,), (CHUNK_ID,), (GroupId(9),)),
     scrub=ScrubReport(1, 0.5, 2, 0.25),
     copying=CopyReport(1, 2, 3, 4, "no source"),
+    unsynced=UnsyncedReport(5, 2**40, 0.75),
+    doubts=(GroupDoubt(GroupId(1), 1), GroupDoubt(GroupId(2), 2**40)),
 )
 
 
@@ -203,10 +208,10 @@ FULL_REPORT = Heartbeat(
         (
             chunks.result_to_proto,
             chunks.result_from_proto,
-            WriteResult((ReplicaAck(SERVER_ID, Durability.SYNCED),) * 2),
+            WriteResult(tuple(ReplicaAck(SERVER_ID, durability) for durability in Durability)),
         ),
         (chunks.stat_to_proto, chunks.stat_from_proto, ChunkStat(CHUNK_ID, 5, 6, b"d")),
-        (status.node_to_proto, status.node_from_proto, SERVER),
+        (status.node_to_proto, status.node_from_proto, replace(SERVER, unsynced_chunk_count=6)),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
@@ -222,8 +227,23 @@ def test_round_trips_with_more_arguments() -> None:
     restore = Restore("/a", "/b", Version(1), Version(2), b"sealed")
     assert removed.restore_from_proto(removed.restore_to_proto(restore, RequestId("r"))) == restore
     member = ChainMember(SERVER_ID, "h:1")
-    header = WriteHeader(CHUNK_ID, CLUSTER_ID, 5, 6, Durability.SYNCED, (member,), b"d")
-    assert chunks.header_from_proto(chunks.header_to_proto(header).header) == header
+    for durability in Durability:
+        header = WriteHeader(CHUNK_ID, CLUSTER_ID, 5, 6, durability, (member,), b"d")
+        assert chunks.header_from_proto(chunks.header_to_proto(header).header) == header
+
+
+def test_what_an_unknown_durability_promises_is_nothing() -> None:
+    header = chunks.header_to_proto(WriteHeader(CHUNK_ID, CLUSTER_ID, 5, 6, Durability.REPLICATED, (), b"d")).header
+    header.durability = chunk_v1.DURABILITY_UNSPECIFIED
+    assert chunks.header_from_proto(header).durability is Durability.SYNCED
+    header.durability = 3  # type: ignore[assignment]
+    with pytest.raises(InvalidRequest) as caught:
+        chunks.header_from_proto(header)
+    assert caught.value.reason == "HEADER_INVALID"
+    result = chunks.result_to_proto(WriteResult((ReplicaAck(SERVER_ID, Durability.SYNCED),) * 3))
+    result.replicas[0].durability = chunk_v1.DURABILITY_UNSPECIFIED
+    result.replicas[1].durability = 3  # type: ignore[assignment]
+    assert chunks.result_from_proto(result) == WriteResult((ReplicaAck(SERVER_ID, Durability.SYNCED),))
 
 
 def test_the_status_screen_survives_with_its_zeros() -> None:
@@ -254,10 +274,12 @@ def test_the_status_screen_survives_with_its_zeros() -> None:
     assert message.HasField("unavailable_chunks")
     assert message.HasField("retained_files")
     assert message.HasField("trashed_copies")
+    assert message.HasField("unsynced_copies")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
     kept = replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
+    kept = replace(kept, unsynced_copies=2, unsynced_bytes=4_096, unsynced_age_s=0.5)
     message = status.status_to_proto(kept)
-    assert message.retained == "2.0 KiB"
+    assert (message.retained, message.unsynced) == ("2.0 KiB", "4.0 KiB")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == kept
 
 
