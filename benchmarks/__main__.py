@@ -5,6 +5,7 @@ import fnmatch
 import os
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -66,32 +67,49 @@ def scale_of(arguments: argparse.Namespace) -> Scale:
 
 
 async def measure(arguments: argparse.Namespace) -> Results:
-    """Measure at all places, and say on standard error what is being done."""
+    """Measure at all places; tell each figure on standard error, and keep what there is in ``--json``, as it comes."""
     scale = scale_of(arguments)
-    started_at, load_before = now(), round(os.getloadavg()[0], 2)
-    chosen = [each for each in workloads(scale) if fnmatch.fnmatch(each.name, arguments.workloads)]
-    # What a workload needs runs before it, also when only this one was asked for.
-    needed = {each.needs for each in chosen}
-    needed |= {each.needs for each in workloads(scale) if each.name in needed}
-    chosen = [each for each in workloads(scale) if each in chosen or each.name in needed]
-    systems = [name for name in f"{arguments.systems},{arguments.peers}".split(",") if name]
-    figures: list[Figure] = []
-    for place in arguments.places.split(","):
-        with data_directory(MEMORY_DIRECTORY if place == "tmpfs" else arguments.disk) as directory:
-            openers = {name: (OPENERS | PEERS)[name] for name in systems}
-            figures += [figure async for figure in measure_place(place, directory, scale, chosen, openers)]
-            if fnmatch.fnmatch("recovery", arguments.workloads):
-                figures += [figure async for figure in measure_recovery(place, directory, scale, systems)]
-    return Results(
+    results = Results(
         commit=Commit.here(),
         machine=Machine.here(),
         scale=scale.name,
         large_size_mib=scale.large_size_bytes // MIB,
-        started_at=started_at,
-        load_before=load_before,
-        load_after=round(os.getloadavg()[0], 2),
-        figures=tuple(figures),
+        started_at=now(),
+        load_before=load_average(),
+        load_after=0.0,
+        figures=(),
     )
+    async for figure in figures(arguments, scale):
+        cells = table.row(figure)
+        print(f"  {cells[0]:26} {cells[1]:>8} {cells[2]:6} {cells[4] or cells[-1]}", file=sys.stderr, flush=True)
+        results = replace(results, figures=(*results.figures, figure), load_after=load_average())
+        if arguments.json:
+            arguments.json.write_text(results.to_json())
+    return results
+
+
+async def figures(arguments: argparse.Namespace, scale: Scale) -> AsyncIterator[Figure]:
+    """Measure what the command line asks for."""
+    chosen = {each.name for each in workloads(scale) if fnmatch.fnmatch(each.name, arguments.workloads)}
+    # What a workload needs runs before it, also when only this one was asked for.
+    for each in reversed(workloads(scale)):
+        if each.name in chosen and each.needs:
+            chosen.add(each.needs)
+    systems = [name for name in f"{arguments.systems},{arguments.peers}".split(",") if name]
+    openers = {name: (OPENERS | PEERS)[name] for name in systems}
+    for place in arguments.places.split(","):
+        with data_directory(MEMORY_DIRECTORY if place == "tmpfs" else arguments.disk) as directory:
+            tasks = [each for each in workloads(scale) if each.name in chosen]
+            async for figure in measure_place(place, directory, scale, tasks, openers):
+                yield figure
+            if fnmatch.fnmatch("recovery", arguments.workloads):
+                async for figure in measure_recovery(place, directory, scale, systems):
+                    yield figure
+
+
+def load_average() -> float:
+    """Return that of the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 async def main() -> None:
