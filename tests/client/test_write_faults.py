@@ -10,14 +10,13 @@ from store_in_process import CHUNK_SIZE, InProcessCluster, Wire, fail_times, in_
 from dstore.chunkserver.relay import StallTimeouts
 from dstore.client import chunk_sending, placements, retries
 from dstore.client.client import AsyncClient
-from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteResult
+from dstore.core.chunks import Frame, ReplicaAck, WriteResult
 from dstore.core.errors import (
     AlreadyExists,
     CommitUnknown,
     Conflict,
     Corrupt,
     DstoreError,
-    InvalidRequest,
     NotFound,
     OutOfSpace,
     Unavailable,
@@ -404,44 +403,3 @@ async def test_a_master_that_goes_back_behind_what_was_seen_is_refused_before_th
         patch.setattr("dstore.client.writer.COMMIT_ATTEMPTS_MAX", 3)
         await client.put("/f", CHUNKED)
     assert caught.value.reason == "VERSION_ROLLED_BACK"
-
-
-class TestDurability:
-    async def test_what_is_asked_for_reaches_every_server(self, cluster: InProcessCluster) -> None:
-        asked: list[Durability] = []
-        client = cluster.client()
-
-        def note(result: WriteResult) -> WriteResult:
-            asked.extend(ack.durability for ack in result.replicas)
-            return result
-
-        for number in (1, 2, 3):
-            cluster.faults(number).alter_result = note
-        await client.put("/f", CHUNKED, durability="replicated")
-        assert asked == [Durability.REPLICATED] * 3
-        asked.clear()
-        async with await client.open_write("/g", durability="synced") as file:
-            await file.write(CHUNKED)
-        assert asked == [Durability.SYNCED] * 3
-        assert await client.get("/f") == await client.get("/g") == CHUNKED
-
-    async def test_less_than_was_asked_for_does_not_count_and_more_does(self, cluster: InProcessCluster) -> None:
-        def as_durable(durability: Durability) -> None:
-            for number in (1, 2, 3):
-                cluster.faults(number).alter_result = lambda result: WriteResult(
-                    tuple(ReplicaAck(ack.server_id, durability) for ack in result.replicas)
-                )
-
-        as_durable(Durability.SYNCED)
-        await cluster.client().put("/f", CHUNKED, durability="replicated")
-        as_durable(Durability.REPLICATED)
-        with pytest.raises(Unavailable, match="0 copies as synced"):
-            await cluster.client().put("/g", CHUNKED)
-        assert await nothing_is_visible(cluster, "/g")
-
-    @pytest.mark.parametrize("data", [b"", CHUNKED], ids=["small", "chunked"])
-    async def test_an_unknown_durability_is_refused(self, cluster: InProcessCluster, data: bytes) -> None:
-        with pytest.raises(InvalidRequest, match="synced, replicated") as caught:
-            await cluster.client().put("/f", data, durability="eventually")
-        assert caught.value.reason == "DURABILITY_INVALID"
-        assert await nothing_is_visible(cluster, "/f")

@@ -1,0 +1,52 @@
+"""How durable a write is when it is acknowledged: what is asked for, and what counts."""
+
+import pytest
+from store_in_process import InProcessCluster, pattern
+
+from dstore.core.chunks import Durability, ReplicaAck, WriteResult
+from dstore.core.errors import InvalidRequest, Unavailable
+from dstore.core.limits import INLINE_SIZE_BYTES_MAX
+
+CHUNKED = pattern(INLINE_SIZE_BYTES_MAX + 1)
+
+
+async def test_what_is_asked_for_reaches_every_server(cluster: InProcessCluster) -> None:
+    asked: list[Durability] = []
+    client = cluster.client()
+
+    def note(result: WriteResult) -> WriteResult:
+        asked.extend(ack.durability for ack in result.replicas)
+        return result
+
+    for number in (1, 2, 3):
+        cluster.faults(number).alter_result = note
+    await client.put("/f", CHUNKED, durability="replicated")
+    assert asked == [Durability.REPLICATED] * 3
+    asked.clear()
+    async with await client.open_write("/g", durability="synced") as file:
+        await file.write(CHUNKED)
+    assert asked == [Durability.SYNCED] * 3
+    assert await client.get("/f") == await client.get("/g") == CHUNKED
+
+
+async def test_less_than_was_asked_for_does_not_count_and_more_does(cluster: InProcessCluster) -> None:
+    def as_durable(durability: Durability) -> None:
+        for number in (1, 2, 3):
+            cluster.faults(number).alter_result = lambda result: WriteResult(
+                tuple(ReplicaAck(ack.server_id, durability) for ack in result.replicas)
+            )
+
+    as_durable(Durability.SYNCED)
+    await cluster.client().put("/f", CHUNKED, durability="replicated")
+    as_durable(Durability.REPLICATED)
+    with pytest.raises(Unavailable, match="0 copies as synced"):
+        await cluster.client().put("/g", CHUNKED)
+    assert not await cluster.client().exists("/g")
+
+
+@pytest.mark.parametrize("data", [b"", CHUNKED], ids=["small", "chunked"])
+async def test_an_unknown_durability_is_refused(cluster: InProcessCluster, data: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="synced, replicated") as caught:
+        await cluster.client().put("/f", data, durability="eventually")
+    assert caught.value.reason == "DURABILITY_INVALID"
+    assert not await cluster.client().exists("/f")
