@@ -22,6 +22,7 @@ VOLUME_SERVERS = 3
 REPLICATION = "002"
 SYNCED = "fsync on 3 replicas asked for (fsync=true); nothing encrypted"
 CACHED = "default: in the page cache of 3 replicas; nothing encrypted"
+NAMES = "default: the filer's own store, one copy, not synced; nothing encrypted"
 _GRPC_OFFSET = 10_000
 _RECLAIM_PATIENCE_S = 30.0
 _REPLICATE_ATTEMPTS_MAX = 6
@@ -66,7 +67,9 @@ class SeaweedSession:
             return ()
         if workload.verb in {"write-large", "write-small"}:
             return (Variant("cached", CACHED), Variant("synced", SYNCED))
-        return (Variant("synced", SYNCED if workload.needs else CACHED),)
+        if workload.verb == "read-small":
+            return (Variant("volume server", SYNCED),)
+        return (Variant("filer", SYNCED if workload.verb.startswith("read") else NAMES),)
 
     async def lose_volume_server(self) -> None:
         """Kill the volume server that holds most, and wait until the master misses it."""
