@@ -1,33 +1,28 @@
 """Fetches a range of one chunk from whichever replica can give it, and decrypts it into place.
 
-Invariant 5: a byte gets into the destination only through authenticated decryption under the identity that the
-manifest names. A replica that fails is left in the middle: the next one goes on with the next segment.
+A replica that fails is left in the middle: the next one goes on with the next segment. One that is unusually slow to
+begin gets a rival.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
-from dstore.client.opening import VerifiedFile, chunk_length
+from dstore.client.chunk_cursor import ChunkCursor
+from dstore.client.opening import VerifiedFile
 from dstore.client.servers import order_replicas
 from dstore.client.session import Session
-from dstore.core.checksum import crc32c
 from dstore.core.chunks import Frame, ReadRequest
-from dstore.core.environment import Buffer
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, InvalidRequest, Unavailable
 from dstore.core.files import ChunkRecord
-from dstore.core.groups import Replica
+from dstore.core.groups import Replica, ServerPhase
 from dstore.core.limits import (
-    CHUNK_HEADER_SIZE_BYTES,
     FRAME_SIZE_BYTES,
     REPLICAS_MAX,
-    SEGMENT_SEALED_SIZE_BYTES,
-    SEGMENT_SIZE_BYTES,
-    SEGMENT_TAG_SIZE_BYTES,
     STREAM_STALL_TIMEOUT_S,
 )
-from dstore.crypto.cobblestone import ChunkOpener, chunk_context, last_segment_index, sealed_range
 
 T = TypeVar("T")
 
@@ -46,28 +41,40 @@ async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: 
         NotFound: reason ``VERSION_NOT_FOUND``: no replica gave the bytes, and the version is no longer kept.
     """
     record = file.records[index]
-    cursor = _Cursor(file, record, offset, out)
+    cursor = ChunkCursor(file, record, offset, out)
     unsound = await _read_locally(session, file, record, cursor)
     if cursor.position == cursor.end:
         return
     failures: list[tuple[Replica, DstoreError]] = []
     for round_index in range(_ROUNDS):
-        for replica in _order(session, file, record, first=unsound):
+        replicas = _order(session, file, record, cursor, first=unsound)
+        while replicas:
+            source = await _first_source(session, record, cursor, replicas, failures)
+            if source is None:
+                continue
             try:
-                with session.use.stream(replica.server_id):
-                    await _stream(session, replica, record, cursor)
+                await source.take_rest(cursor)
                 return
-            except (Unavailable, DeadlineExceeded) as error:
-                session.avoided.add(replica.server_id)
-                failures.append((replica, error))
             except DstoreError as error:
-                failures.append((replica, error))
+                _note_failure(session, source.replica, error, failures)
+            finally:
+                await source.close()
         if round_index == 0:
             await _refresh(session, file, record)
     raise _unreadable(file, record, failures)
 
 
-async def _read_locally(session: Session, file: VerifiedFile, record: ChunkRecord, cursor: "_Cursor") -> Replica | None:
+def _note_failure(
+    session: Session, replica: Replica, error: DstoreError, failures: list[tuple[Replica, DstoreError]]
+) -> None:
+    if isinstance(error, Unavailable | DeadlineExceeded):
+        session.avoided.add(replica.server_id)
+    failures.append((replica, error))
+
+
+async def _read_locally(
+    session: Session, file: VerifiedFile, record: ChunkRecord, cursor: ChunkCursor
+) -> Replica | None:
     """Read what servers on this machine have; return the replica that turned out to be unsound, if one did."""
     group = file.groups.get(record.chunk_id.group_id)
     if session.local is None or group is None:
@@ -75,104 +82,152 @@ async def _read_locally(session: Session, file: VerifiedFile, record: ChunkRecor
     return await session.local.fill(group.members[:REPLICAS_MAX], file.cluster_id, record, cursor)
 
 
-def _order(session: Session, file: VerifiedFile, record: ChunkRecord, *, first: Replica | None) -> tuple[Replica, ...]:
+def _order(
+    session: Session, file: VerifiedFile, record: ChunkRecord, cursor: ChunkCursor, *, first: Replica | None
+) -> deque[Replica]:
     group = file.groups.get(record.chunk_id.group_id)
     if group is None:
-        return ()
-    ordered = order_replicas(group, avoided=session.avoided.current(), use=session.use, jitter=session.random.uniform())
+        return deque()
+    ordered = order_replicas(
+        group,
+        avoided=session.avoided.current(),
+        use=session.use,
+        jitter=session.random.uniform(),
+        slowness=session.hedging.slowness(group.members[:REPLICAS_MAX], cursor.end - cursor.position),
+    )
     if first is not None:
         ordered = (first, *(replica for replica in ordered if replica.server_id != first.server_id))
     # Each may cost the time of a stall, and no honest group has more members.
-    return ordered[:REPLICAS_MAX]
+    return deque(ordered[:REPLICAS_MAX])
 
 
-class _Cursor:
-    """What is still to come of one range: whole sealed segments, in order."""
+async def _first_source(
+    session: Session,
+    record: ChunkRecord,
+    cursor: ChunkCursor,
+    replicas: deque[Replica],
+    failures: list[tuple[Replica, DstoreError]],
+) -> "_Source | None":
+    """Ask the next replica, and one more if its first bytes take unusually long; the first good ones win.
 
-    __slots__ = ("_chunk_plaintext", "_last_segment", "_offset", "_opener", "_out", "end", "position")
-
-    def __init__(self, file: VerifiedFile, record: ChunkRecord, offset: int, out: memoryview) -> None:
-        self._chunk_plaintext = chunk_length(file.manifest, record.index)
-        start, size_bytes, _ = sealed_range(offset, len(out), self._chunk_plaintext)
-        context = chunk_context(file.cluster_id, file.manifest.file_id, record.index)
-        self._opener = ChunkOpener(file.dek, context, record.header)
-        self._last_segment = last_segment_index(self._chunk_plaintext)
-        self._offset = offset
-        self._out = out
-        #: In the chunk's ciphertext.
-        self.position = start
-        self.end = start + size_bytes
-
-    def accept(self, frame: Frame) -> None:
-        """Check and decrypt the next frame.
-
-        Raises:
-            Corrupt: it is not what was asked for; the cursor stays where it is.
-        """
-        size_bytes = min(FRAME_SIZE_BYTES, self.end - self.position)
-        if frame.offset != self.position or len(frame.data) != size_bytes:
-            raise Corrupt(
-                f"A frame of {len(frame.data)} bytes from {frame.offset} came in place of {size_bytes} bytes from "
-                f"{self.position}. Use another replica.",
-                reason="FRAME_MISPLACED",
-            )
-        if crc32c(frame.data) != frame.crc32c:
-            raise Corrupt("A frame was altered on its way. Use another replica.", reason="FRAME_CRC_MISMATCH")
-        self.decrypt(frame.data)
-
-    def decrypt(self, sealed: Buffer) -> None:
-        """Decrypt the next whole segments into place.
-
-        Raises:
-            Corrupt: they do not authenticate; the cursor stays where it is.
-        """
-        first_segment = (self.position - CHUNK_HEADER_SIZE_BYTES) // SEGMENT_SEALED_SIZE_BYTES
-        segment_count = -(-len(sealed) // SEGMENT_SEALED_SIZE_BYTES)
-        self._open(sealed, first_segment, len(sealed) - segment_count * SEGMENT_TAG_SIZE_BYTES)
-        self.position += len(sealed)
-
-    def _open(self, sealed: Buffer, first_segment: int, length: int) -> None:
-        # Where the plaintext starts and ends in the destination; it may stick out on both sides.
-        start = first_segment * SEGMENT_SIZE_BYTES - self._offset
-        end = start + length
-        if start >= 0 and end <= len(self._out):
-            target = self._out[start:end]
-            self._opener.open_segments(sealed, first_segment, target, last_segment_index=self._last_segment)
-            return
-        whole = bytearray(length)
-        self._opener.open_segments(sealed, first_segment, whole, last_segment_index=self._last_segment)
-        clipped_start, clipped_end = max(start, 0), min(end, len(self._out))
-        if clipped_start < clipped_end:
-            wanted = memoryview(whole)[clipped_start - start : clipped_end - start]
-            self._out[clipped_start:clipped_end] = wanted
-
-
-async def _stream(session: Session, replica: Replica, record: ChunkRecord, cursor: _Cursor) -> None:
-    """Take from one replica what is still to come."""
+    Those that were asked are taken from ``replicas``; None when all of them failed. The caller closes the source.
+    """
     request = ReadRequest(
         record.chunk_id, cursor.position, cursor.end - cursor.position, frame_size_bytes=FRAME_SIZE_BYTES
     )
-    chunks = session.peers.chunks(replica.address)
-    if request.length_bytes <= WHOLE_RANGE_SIZE_BYTES_MAX:
-        cursor.accept(await _in_time(chunks.read_range(request), replica))
-        return
-    frames = chunks.read_chunk(request)
+    running = [_Source(session, replicas.popleft(), request)]
+    winner: _Source | None = None
+    # Once, and only where an answer is to be expected.
+    delay_s = session.hedging.delay_s(request.length_bytes) if _is_fit(session, replicas) else None
     try:
+        while running and winner is None:
+            done, _ = await asyncio.wait(
+                [source.first for source in running], timeout=delay_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                delay_s = None
+                if session.hedging.may_ask_second():
+                    running.append(_Source(session, replicas.popleft(), request))
+                continue
+            for source in [each for each in running if each.first in done]:
+                try:
+                    cursor.accept(source.first.result())
+                except DstoreError as error:
+                    running.remove(source)
+                    _note_failure(session, source.replica, error, failures)
+                    await source.close()
+                else:
+                    running.remove(source)
+                    source.note_time()
+                    winner = source
+                    break
+    finally:
+        for loser in running:
+            if winner is not None:
+                loser.note_lost()
+            await loser.close()
+    return winner
+
+
+def _is_fit(session: Session, replicas: deque[Replica]) -> bool:
+    return (
+        bool(replicas)
+        and replicas[0].phase is ServerPhase.UP
+        and replicas[0].server_id not in session.avoided.current()
+    )
+
+
+class _Source:
+    """One replica that was asked for what is still to come of a range.
+
+    Attributes:
+        first: its first frame, which is all of it when the range fits in one.
+    """
+
+    def __init__(self, session: Session, replica: Replica, request: ReadRequest) -> None:
+        self.replica = replica
+        self._session = session
+        self._request = request
+        self._start_s = session.clock.monotonic_s()
+        self._stream: AsyncIterator[Frame] | None = None
+        session.use.begin(replica.server_id)
+        self.first = asyncio.ensure_future(self._ask())
+
+    async def _ask(self) -> Frame:
+        chunks = self._session.peers.chunks(self.replica.address)
+        if self._request.length_bytes <= WHOLE_RANGE_SIZE_BYTES_MAX:
+            return await _in_time(chunks.read_range(self._request), self.replica)
+        self._stream = chunks.read_chunk(self._request)
+        return await self._next()
+
+    async def _next(self) -> Frame:
+        assert self._stream is not None
+        frame = await _in_time(anext(self._stream, None), self.replica)
+        if frame is None:
+            raise Unavailable(
+                f"The chunkserver {self.replica.name} ended a read half-way. Use another replica.",
+                reason="STREAM_ENDED",
+            )
+        return frame
+
+    async def take_rest(self, cursor: ChunkCursor) -> None:
+        """Take what comes after the first frame.
+
+        Raises:
+            DstoreError: the server failed, or what it sent is wrong.
+        """
+        if self._stream is None:
+            return
         while cursor.position < cursor.end:
-            frame = await _in_time(anext(frames, None), replica)
-            if frame is None:
-                raise Unavailable(
-                    f"The chunkserver {replica.name} ended a read half-way. Use another replica.",
-                    reason="STREAM_ENDED",
-                )
-            cursor.accept(frame)
+            cursor.accept(await self._next())
         # Every byte is there and authenticated; how the stream ends changes nothing.
         with contextlib.suppress(DstoreError):
-            await _in_time(anext(frames, None), replica)
-    finally:
-        close = getattr(frames, "aclose", None)
-        if close is not None:
-            await close()
+            await _in_time(anext(self._stream, None), self.replica)
+
+    def note_time(self) -> None:
+        """Remember how long the first bytes took."""
+        self._session.hedging.note_first_bytes(self.replica.server_id, self._request.length_bytes, self._elapsed_s())
+
+    def note_lost(self) -> None:
+        """Remember that another server was faster."""
+        self._session.hedging.note_lost(self.replica.server_id, self._request.length_bytes, self._elapsed_s())
+
+    def _elapsed_s(self) -> float:
+        return self._session.clock.monotonic_s() - self._start_s
+
+    async def close(self) -> None:
+        """Hang up, and wait until that is done."""
+        try:
+            if not self.first.done():
+                self.first.cancel()
+                await asyncio.wait([self.first])
+            if not self.first.cancelled():
+                self.first.exception()  # nobody else may have looked
+            close = getattr(self._stream, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            self._session.use.end(self.replica.server_id)
 
 
 async def _in_time(step: Awaitable[T], replica: Replica) -> T:

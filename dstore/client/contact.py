@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dstore.client.batching import BatchingNamespace
 from dstore.client.forks import ForkGuard
+from dstore.client.hedging import Hedging
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_chunks import LocalChunks
 from dstore.client.local_files import run_blocking
@@ -133,6 +134,7 @@ class Contact:
                     marks=self._marks,
                     avoided=AvoidedServers(self._clock),
                     use=ServerUse(),
+                    hedging=Hedging(self._clock),
                     guard=self._guard,
                     local=services.local,
                 )

@@ -1,8 +1,7 @@
 """Which chunkservers to turn to, and which to leave alone for a while."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from dstore.core.environment import Clock
 from dstore.core.groups import Group, MemberState, Replica, ServerPhase
@@ -39,14 +38,13 @@ class ServerUse:
     def __init__(self) -> None:
         self._streams: Counter[ServerId] = Counter()
 
-    @contextmanager
-    def stream(self, server_id: ServerId) -> Iterator[None]:
-        """Count one stream for the duration of the block."""
+    def begin(self, server_id: ServerId) -> None:
+        """Count one stream more."""
         self._streams[server_id] += 1
-        try:
-            yield
-        finally:
-            self._streams[server_id] -= 1
+
+    def end(self, server_id: ServerId) -> None:
+        """Count one stream less."""
+        self._streams[server_id] -= 1
 
     def count(self, server_id: ServerId) -> int:
         """Return how many streams there are."""
@@ -54,14 +52,19 @@ class ServerUse:
 
 
 def order_replicas(
-    group: Group, *, avoided: tuple[ServerId, ...], use: ServerUse, jitter: float
+    group: Group,
+    *,
+    avoided: tuple[ServerId, ...],
+    use: ServerUse,
+    jitter: float,
+    slowness: Mapping[ServerId, int],
 ) -> tuple[Replica, ...]:
     """Return the members of a group in the order in which to read from them.
 
     Servers that are up come first, those last among them that are still being filled; then those that failed a moment
-    ago, then suspect ones, then those that the master believes down: it may be wrong. Among equals, the ones that
-    serve this client least come first; ``jitter``, uniform in [0, 1), spreads the rest, so that many clients do not
-    load the first members alone.
+    ago, then suspect ones, then those that the master believes down: it may be wrong. Among equals, the ones from which
+    an answer is to be expected first come first: a server that is four times slower gets a quarter of the streams.
+    ``jitter``, uniform in [0, 1), spreads the rest, so that many clients do not load the first members alone.
     """
     shift = int(jitter * len(group.members))
 
@@ -71,6 +74,6 @@ def order_replicas(
             _AVOIDED_RANK if replica.server_id in avoided else 0,
             _FILLING_RANK if replica.state is MemberState.FILLING else 0,
         )
-        return health, use.count(replica.server_id)
+        return health, (use.count(replica.server_id) + 1) * slowness.get(replica.server_id, 1)
 
     return tuple(sorted(group.members[shift:] + group.members[:shift], key=rank))

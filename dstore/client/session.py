@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dstore.client.forks import ForkGuard
+from dstore.client.hedging import Hedging
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_chunks import LocalChunks
 from dstore.client.servers import AvoidedServers, ServerUse
@@ -35,6 +36,7 @@ class Session:
     marks: HighWaterMarks
     avoided: AvoidedServers
     use: ServerUse
+    hedging: Hedging
     guard: ForkGuard
     local: LocalChunks | None = None
 

@@ -74,10 +74,22 @@ class Faults:
     alter_result: Callable[[WriteResult], WriteResult] | None = None
     writes: int = 0
     reads: int = 0
+    #: Calls that hang now.
+    hanging: int = 0
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        """Let all calls go on that hang now; later ones still hang."""
+        self._released.set()
+        self._released = asyncio.Event()
 
     async def pass_call(self) -> None:
         if self.hangs:
-            await asyncio.Event().wait()
+            self.hanging += 1
+            try:
+                await self._released.wait()
+            finally:
+                self.hanging -= 1
         if self.is_down:
             raise unreachable()
 

@@ -302,11 +302,11 @@ class HangingDisk:
         self.hanging = 0
         self._read = os.preadv
 
-    def preadv(self, descriptor: int, buffers: list[memoryview], offset: int) -> int:
+    def preadv(self, descriptor: int, buffers: list[memoryview], offset: int, flags: int = 0) -> int:
         if threading.current_thread().name.startswith("local-chunks"):
             self.hanging += 1
             self.released.wait(SECONDS)
-        return self._read(descriptor, buffers, offset)
+        return self._read(descriptor, buffers, offset, flags)
 
 
 @pytest.fixture

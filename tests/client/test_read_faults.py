@@ -212,7 +212,7 @@ class TestTheOrderOfReplicas:
     )
     def test_order(self, jitter: float, avoided: tuple[ServerId, ...], expected: str) -> None:
         group = Group(GroupId(1), 1, (self.DOWN, self.UP, self.SUSPECT, self.ALSO_UP))
-        ordered = order_replicas(group, avoided=avoided, use=ServerUse(), jitter=jitter)
+        ordered = order_replicas(group, avoided=avoided, use=ServerUse(), jitter=jitter, slowness={})
         assert " ".join(replica.name for replica in ordered) == expected
 
     def test_members_that_are_being_filled_come_before_servers_that_may_hang(self) -> None:
@@ -220,19 +220,41 @@ class TestTheOrderOfReplicas:
         leaving = Replica(ServerId("l"), "l", "l:1", ServerPhase.UP, MemberState.LEAVING)
         out = Replica(ServerId("o"), "o", "o:1", ServerPhase.OUT)
         group = Group(GroupId(1), 1, (out, self.DOWN, filling, self.SUSPECT, self.UP, leaving))
-        ordered = order_replicas(group, avoided=(ServerId("u1"),), use=ServerUse(), jitter=0)
+        ordered = order_replicas(group, avoided=(ServerId("u1"),), use=ServerUse(), jitter=0, slowness={})
         assert " ".join(replica.name for replica in ordered) == "l f u1 s d o"
 
     def test_the_one_that_serves_least_comes_first(self) -> None:
         group = Group(GroupId(1), 1, (self.UP, self.ALSO_UP, self.DOWN))
         use = ServerUse()
-        with use.stream(ServerId("u1")), use.stream(ServerId("d")):
-            ordered = order_replicas(group, avoided=(), use=use, jitter=0)
-            assert [replica.name for replica in ordered] == ["u2", "u1", "d"]
-        assert [use.count(ServerId(name)) for name in ("u1", "u2", "d")] == [0, 0, 0]
+        use.begin(ServerId("u1"))
+        use.begin(ServerId("d"))
+        ordered = order_replicas(group, avoided=(), use=use, jitter=0, slowness={})
+        assert [replica.name for replica in ordered] == ["u2", "u1", "d"]
+        use.end(ServerId("u1"))
+        assert [use.count(ServerId(name)) for name in ("u1", "u2", "d")] == [0, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("slowness", "streams", "expected"),
+        [
+            ({"u1": 2}, 0, "u2 u1 s d"),
+            ({"u1": 2, "u2": 1}, 1, "u1 u2 s d"),
+            ({"u1": 2, "u2": 1}, 2, "u1 u2 s d"),
+            ({"u1": 4, "u2": 1}, 2, "u2 u1 s d"),
+            ({"u1": 4}, 4, "u1 u2 s d"),
+            ({"u1": 64, "u2": 64}, 0, "u1 u2 s d"),
+        ],
+    )
+    def test_a_slow_one_gets_a_smaller_share(self, slowness: dict[ServerId, int], streams: int, expected: str) -> None:
+        """``streams`` are those of the other one."""
+        group = Group(GroupId(1), 1, (self.UP, self.ALSO_UP, self.SUSPECT, self.DOWN))
+        use = ServerUse()
+        for _ in range(streams):
+            use.begin(ServerId("u2"))
+        ordered = order_replicas(group, avoided=(), use=use, jitter=0, slowness=slowness)
+        assert " ".join(replica.name for replica in ordered) == expected
 
     def test_a_group_without_members(self) -> None:
-        assert order_replicas(Group(GroupId(1), 1, ()), avoided=(), use=ServerUse(), jitter=0.9) == ()
+        assert order_replicas(Group(GroupId(1), 1, ()), avoided=(), use=ServerUse(), jitter=0.9, slowness={}) == ()
 
     def test_avoiding_ends(self) -> None:
         class Clock:
