@@ -19,6 +19,9 @@ from dstore.core.limits import (
 )
 from dstore.crypto.cobblestone import ChunkOpener, chunk_context, last_segment_index, sealed_range
 
+#: Openers that an open file keeps; each is about a KiB.
+_OPENERS_MAX = 256
+
 
 class ChunkCursor:
     """What is still to come of one range: whole sealed segments, in order."""
@@ -28,8 +31,7 @@ class ChunkCursor:
     def __init__(self, file: VerifiedFile, record: ChunkRecord, offset: int, out: memoryview) -> None:
         self._chunk_plaintext = chunk_length(file.manifest, record.index)
         start, size_bytes, _ = sealed_range(offset, len(out), self._chunk_plaintext)
-        context = chunk_context(file.cluster_id, file.manifest.file_id, record.index)
-        self._opener = ChunkOpener(file.dek, context, record.header)
+        self._opener = _opener(file, record)
         self._last_segment = last_segment_index(self._chunk_plaintext)
         self._offset = offset
         self._out = out
@@ -79,3 +81,14 @@ class ChunkCursor:
         if clipped_start < clipped_end:
             wanted = memoryview(whole)[clipped_start - start : clipped_end - start]
             self._out[clipped_start:clipped_end] = wanted
+
+
+def _opener(file: VerifiedFile, record: ChunkRecord) -> ChunkOpener:
+    opener = file.openers.get(record.index)
+    if opener is None:
+        context = chunk_context(file.cluster_id, file.manifest.file_id, record.index)
+        opener = ChunkOpener(file.dek, context, record.header)
+        if len(file.openers) >= _OPENERS_MAX:
+            file.openers.clear()
+        file.openers[record.index] = opener
+    return opener

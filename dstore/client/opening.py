@@ -16,7 +16,7 @@ from dstore.core.ids import ClusterId, FileId, GroupId, Version
 from dstore.core.interfaces import Namespace
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.manifest import Manifest, digest_chunks
-from dstore.crypto.cobblestone import sealed_length
+from dstore.crypto.cobblestone import ChunkOpener, sealed_length
 from dstore.crypto.keys import Keyring, unwrap_dek
 from dstore.crypto.seal import open_manifest
 
@@ -28,6 +28,7 @@ class VerifiedFile:
     Attributes:
         records: of all chunks, in order.
         groups: where the chunks are; the master's word, which needs no proof: wrong bytes do not authenticate.
+        openers: of chunks that were read, by index: deriving the keys anew costs as much as decrypting 64 KiB.
     """
 
     path: str
@@ -36,6 +37,7 @@ class VerifiedFile:
     dek: bytes = field(repr=False)
     records: tuple[ChunkRecord, ...] = field(repr=False)
     groups: dict[GroupId, Group] = field(repr=False, compare=False)
+    openers: dict[int, ChunkOpener] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def info(self) -> FileInfo:

@@ -75,12 +75,13 @@ class ReadAhead:
     async def stop(self) -> None:
         """Give up what is on its way; the next read that follows another starts small again."""
         windows, self._windows = self._windows, deque()
-        for window in windows:
-            window.task.cancel()
-        await asyncio.gather(*(window.task for window in windows), return_exceptions=True)
         self._spare_buffers.clear()
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
         self._windows_max = 0
+        if windows:
+            for window in windows:
+                window.task.cancel()
+            await asyncio.gather(*(window.task for window in windows), return_exceptions=True)
 
     async def _guard(self, step: Awaitable[None]) -> None:
         try:
