@@ -17,6 +17,8 @@ _FILE_AT = (
     f"SELECT {tree.INODE_COLUMNS}, i.sealed_manifest, i.wrapped_keys FROM live_inodes i WHERE i.file_id = "  # noqa: S608
     "(SELECT file_id FROM live_entries WHERE parent_id = ? AND name = ?)"
 )
+#: Where that has the size of chunks.
+_CHUNK_SIZE = tree.INODE_COLUMNS.split(", ").index("i.chunk_size_bytes")
 #: A chunk record with its group, at most, as in the bound of one message.
 _RECORD_SIZE_BYTES = 400
 
@@ -89,20 +91,20 @@ def _open(tx: Transaction, room: Room, directories: Directories, path: str) -> O
     if not rows:
         raise tree.not_found(found)
     *columns, sealed_manifest, wrapped_keys = rows[0]
-    inode = tree.inode_from_row(tuple(columns))
-    if inode.is_directory:
+    info = tree.info_from_row(columns, found)
+    if info.is_directory:
         raise tree.is_a_directory(found)
-    count = min(inode.chunk_count, CHUNK_RECORDS_PER_MESSAGE_MAX)
+    count = min(info.chunk_count, CHUNK_RECORDS_PER_MESSAGE_MAX)
     size_bytes = path_size(found) + len(sealed_manifest) + len(wrapped_keys) + count * _RECORD_SIZE_BYTES
     if not room.take(size_bytes):
         raise batch_full()
     return OpenedRows(
-        info=inode.describe(found),
+        info=info,
         parent_id=parent_id,
-        chunk_size_bytes=inode.chunk_size_bytes,
+        chunk_size_bytes=columns[_CHUNK_SIZE],
         sealed_manifest=sealed_manifest,
         wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
-        records=_records(tx, inode.file_id, 0, count) if count else (),
+        records=_records(tx, info.file_id, 0, count) if count else (),
     )
 
 

@@ -251,7 +251,9 @@ class NamespaceService:
         found = await self._store.read(lambda tx: reading.open_each(tx, paths))
         return tuple(
             [
-                rows if isinstance(rows, DstoreError) else self._opened(rows, await self._page(rows.records))
+                rows
+                if isinstance(rows, DstoreError)
+                else self._opened(rows, await self._page(rows.records) if rows.records else _NO_CHUNKS)
                 for rows in found
             ]
         )
@@ -281,8 +283,6 @@ class NamespaceService:
         )
 
     async def _page(self, records: tuple[ChunkRecord, ...]) -> ChunkPage:
-        if not records:
-            return _NO_CHUNKS
         group_ids = {record.chunk_id.group_id for record in records}
         await self._allocator.know(group_ids)
         return ChunkPage(records, self._allocator.describe(group_ids))

@@ -1,6 +1,6 @@
 """Files, chunk records, keys and policies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -41,6 +41,7 @@ from dstore.v1 import types_pb2 as v1
 _KINDS = {FileKind.FILE: v1.FILE_KIND_FILE, FileKind.DIRECTORY: v1.FILE_KIND_DIRECTORY}
 _FILE_KINDS: dict[int, FileKind] = {number: kind for kind, number in _KINDS.items()}
 _KEY_ID_SIZE_BYTES = 8
+_NO_CHUNKS = ChunkPage((), ())
 
 
 def request_id_from_text(text: str) -> RequestId:
@@ -258,7 +259,9 @@ def placements_from_proto(placements: Iterable[v1.ChunkPlacement]) -> tuple[Chun
     )
 
 
-def page_from_proto(chunks: Iterable[v1.ChunkRecord], groups: Iterable[v1.Group]) -> ChunkPage:
+def page_from_proto(chunks: Sequence[v1.ChunkRecord], groups: Sequence[v1.Group]) -> ChunkPage:
     """Convert a page of chunk records with its groups."""
+    if not (chunks or groups):
+        return _NO_CHUNKS
     converted: tuple[Group, ...] = tuple(group_from_proto(group) for group in groups)
     return ChunkPage(chunks=tuple(record_from_proto(chunk) for chunk in chunks), groups=converted)

@@ -1,5 +1,6 @@
 """Servers and groups."""
 
+import functools
 from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
@@ -48,6 +49,7 @@ def server_id_from_text(text: str) -> ServerId:
     return ServerId(parse_uuid(text, what="server id"))
 
 
+@functools.lru_cache(maxsize=8)
 def cluster_id_from_text(text: str) -> ClusterId:
     """Return a checked cluster id."""
     return ClusterId(parse_uuid(text, what="cluster id"))
