@@ -25,7 +25,7 @@ RequestId = NewType("RequestId", str)
 FileId = NewType("FileId", int)
 #: A placement group.
 GroupId = NewType("GroupId", int)
-#: Grows with every committed change of the namespace; of two versions of a path the later one is larger.
+#: A number that no other change of the namespace has; of two versions of a path the later one is larger.
 Version = NewType("Version", int)
 
 #: The root directory.

@@ -456,6 +456,9 @@ class NamespaceServiceServicer(object):
 
     def RemoveFiles(self, request, context):
         """Removes files and directories; each as Remove, and the same call as Remove with that request_id.
+
+        Errors:
+        * RESOURCE_EXHAUSTED / BATCH_FULL: also when the items before removed 100,000 entries together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
