@@ -167,6 +167,7 @@ async def test_nothing_is_done_where_its_answer_has_no_room(cluster: MasterHarne
     items = tuple((file, cluster.request_id()) for file in files)
     answers = reasons(await cluster.namespace.put_files(items))
     done = answers.count("")
+    assert BATCH_ITEMS_MAX / 2 < done < BATCH_ITEMS_MAX
     assert answers == [""] * done + ["BATCH_FULL"] * (BATCH_ITEMS_MAX - done)
     assert (await cluster.rows("SELECT value FROM counters WHERE name = 'files'")) == [(done,)]
     # Answers that are stored take as much room.
