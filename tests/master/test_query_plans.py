@@ -9,6 +9,7 @@ import pytest
 from master_harness import MasterHarness, server_id
 
 from dstore.core.ids import Version
+from dstore.master.namespace_check import check_entries
 
 #: They grow with servers, groups and calls under way, and not with files.
 SMALL_TABLES = {"counters", "meta", "leader", "servers", "s", "groups", "g", "group_members", "moments", "intents"}
@@ -34,17 +35,25 @@ class Recorder:
     def forget(self) -> None:
         self._seen.clear()
 
+    def plans(self, path: Path) -> dict[str, list[str]]:
+        """Return how each statement is carried out."""
+        assert self._seen
+        database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        plans = {
+            sql: [str(row[-1]) for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]  # type: ignore[arg-type]
+            for sql, values in self._seen.items()
+        }
+        database.close()
+        return plans
+
     def scans(self, path: Path) -> set[str]:
         """Return the statements that read a whole table which grows with the files, with how."""
-        assert self._seen
         found = set()
-        database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        for sql, values in self._seen.items():
-            for *_, detail in database.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall():  # type: ignore[arg-type]
-                scan = _SCAN.match(str(detail))
+        for sql, steps in self.plans(path).items():
+            for step in steps:
+                scan = _SCAN.match(step)
                 if scan is not None and scan.group(1) not in SMALL_TABLES | REPAIR_TABLES:
-                    found.add(f"{detail}: {sql}")
-        database.close()
+                    found.add(f"{step}: {sql}")
         return found
 
 
@@ -115,3 +124,13 @@ async def test_starting(recorded: MasterHarness, recorder: Recorder) -> None:
     recorder.forget()
     await recorded.restart()
     await recorded.upkeep.step()
+
+
+async def test_a_page_of_the_check_sorts_no_directory(empty: MasterHarness, recorder: Recorder, tmp_path: Path) -> None:
+    await empty.restart()
+    recorder.forget()
+    await empty.store.read(lambda tx: check_entries(tx, (0, b"")))
+    (steps,) = recorder.plans(tmp_path / "metadata.db").values()
+    # What is sorted is one page, which is read before.
+    assert "SCAN e" in steps
+    assert not any("TEMP B-TREE" in step for step in steps[: steps.index("SCAN e")])
