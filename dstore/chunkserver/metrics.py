@@ -49,6 +49,10 @@ class ChunkserverMetrics:
         self.corrupt_chunks = Gauge(
             "dstore_corrupt_chunks", "Chunks that failed a check and are not served.", registry=registry
         )
+        self.unsynced_chunks = Gauge(
+            "dstore_unsynced_chunks", "Chunks acknowledged as replicated and not synced yet.", registry=registry
+        )
+        self.unsynced_bytes = Gauge("dstore_unsynced_bytes", "Ciphertext of these.", registry=registry)
         self._add_upkeep(registry)
 
     def _add_upkeep(self, registry: CollectorRegistry) -> None:

@@ -166,6 +166,9 @@ class ChunkService:
         metrics, store = self._metrics, self._store
         metrics.chunks.set(store.chunk_count)
         metrics.corrupt_chunks.set(len(store.corrupt))
+        unsynced = store.unsynced.report()
+        metrics.unsynced_chunks.set(unsynced.chunk_count)
+        metrics.unsynced_bytes.set(unsynced.size_bytes)
         metrics.disk_suspect.set(store.suspicion is not None)
         metrics.streams.labels("write").set(self.write_streams)
         metrics.streams.labels("read").set(self.read_streams)

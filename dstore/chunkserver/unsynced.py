@@ -70,6 +70,7 @@ class UnsyncedChunks:
         """Tell whether one more may be acknowledged before it is synced; else it has to be synced first."""
         return (
             not self._is_closing
+            and self._store.suspicion is None
             and len(self._entries) < UNSYNCED_CHUNKS_MAX
             and self._size_bytes + length_bytes <= UNSYNCED_BYTES_MAX
             and self._age_s() < UNSYNCED_AGE_MAX_S

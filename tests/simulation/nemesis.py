@@ -15,6 +15,8 @@ FAULTS_MIN = 20
 FAULTS_MAX = 40
 #: A fault hits within this many callbacks of its moment, so that it hits at any await.
 _STEPS_SPREAD = 300
+#: A fault that is aimed at what is not synced hits within this time: syncs come later, or at that moment.
+_AIMED_WITHIN_S = 0.15
 
 
 class Nemesis:
@@ -65,6 +67,24 @@ class Nemesis:
         """Spread the faults over the time."""
         for _ in range(self._dice.randint(FAULTS_MIN, FAULTS_MAX)):
             self._loop.later(self._dice.random() * duration_s, self._strike)
+
+    def strike_server(self, name: str, dice: Dice) -> None:
+        """End a server soon, or take the power from it, or from everything."""
+        kinds: dict[str, Callable[[], None]] = {
+            "kill": lambda: self._end(self._world.network.nodes[name], power=False),
+            "power": lambda: self._end(self._world.network.nodes[name], power=True),
+            "power everywhere": self._power_off_everything,
+        }
+        kind = dice.choice(tuple(kinds))
+        self.counts[kind] += 1
+
+        def now() -> None:
+            if not self._stopped:
+                self.struck += 1
+                self._world.trace.note(self._loop.time(), f"fault: {kind}, aimed")
+                kinds[kind]()
+
+        self._loop.later(dice.random() * _AIMED_WITHIN_S, now)
 
     def stop(self) -> None:
         """Repair everything that can be repaired; bits stay flipped."""

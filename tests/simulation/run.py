@@ -99,6 +99,7 @@ class _Run:
             self._workload.relaxed = relaxed
         self._nemesis = Nemesis(self._world, dice.fork("nemesis"))
         self._checkers = Checkers(self._world, self._nemesis)
+        self._checkers.unsynced.dice = self._workload.relaxed
         self._broken: list[str] = []
         # What is destroyed, is destroyed on one server; it may stay away for good.
         self._dead = self._nemesis.victim.name if dice.happens(0.3) and not goes_back else None

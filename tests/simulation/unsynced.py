@@ -14,6 +14,7 @@ from dstore.chunkserver.paths import chunk_path, parse_unsynced
 from dstore.core.chunks import Durability, WriteHeader
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.status import ClusterStatus, Health
+from simulation.dice import Dice
 from simulation.disk import DiskFaults, MachineDisk
 from simulation.nemesis import Nemesis
 from simulation.node import Process
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How long a copy may be unsynced while nothing breaks: a second, and what waits at its end.
 UNSYNCED_DURATION_MAX_S = 1.5
+#: So often a fault is aimed at a copy that was just acknowledged.
+AIMED_SHARE = 0.05
 #: From every path to the root, by the ids of files that are not removed.
 _PATH_OF = (
     "WITH RECURSIVE up(file_id, path) AS (SELECT ?, '' UNION ALL SELECT e.parent_id, "
@@ -46,12 +49,14 @@ class UnsyncedPromises:
     Attributes:
         acknowledged: copies that were.
         lost_count: chunks of which none was left, at the end.
+        dice: for faults that are aimed at what is not synced; without, there are none.
         durable: called with (server, chunk) once such a copy is seen to be durable.
     """
 
     def __init__(self, world: World, nemesis: Nemesis, checkers: "Checkers") -> None:
         self.acknowledged = 0
         self.lost_count = 0
+        self.dice: Dice | None = None
         self._world = world
         self._nemesis = nemesis
         self._checkers = checkers
@@ -80,6 +85,8 @@ class UnsyncedPromises:
         is_calm = disk.faults == DiskFaults()
         look = partial(self._look_again, server, chunk_id, process, self._nemesis.struck if is_calm else -1)
         self._world.loop.later(UNSYNCED_DURATION_MAX_S, look)
+        if self.dice is not None and self.dice.happens(AIMED_SHARE):
+            self._nemesis.strike_server(server, self.dice)
 
     def note_removed(self, server: str, path: str) -> None:
         """Judge that a file went from ``unsynced/``."""
