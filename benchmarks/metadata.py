@@ -201,7 +201,9 @@ class Measurement:
         async with metadata_master.open_model(self._directory) as model:
             await model.lead()
             for _ in range(runs):
+                before_s = time.process_time()
                 self._note("round", await model.round_s() * 1000)
+                self._note("round_cpu", (time.process_time() - before_s) * 1000)
             status = await model.master.admin.get_collection()
             tell(f"collection: {status.state.value} {status.reason}")
         return tuple(
@@ -220,6 +222,7 @@ class Measurement:
                 ("remove", f"remove files, {CHANGES_AT_ONCE} at once", "1/s", None, True),
                 ("rss", "peak memory", "MiB", 1024, False),
                 ("round", "one round of the upkeep", "ms", None, False),
+                ("round_cpu", "of that, CPU", "ms", None, False),
             )
         )
 
