@@ -30,9 +30,9 @@ _PROCESS = _Process()
 
 
 class ForkGuard:
-    """Belongs to one client, in the process that made it."""
+    """Belongs to one client, in the process that made it. Asking costs no system call, as every call asks."""
 
-    __slots__ = ("_process_id",)
+    __slots__ = ()
 
     def __init__(self) -> None:
         """Start to watch.
@@ -44,12 +44,12 @@ class ForkGuard:
         if _PROCESS.is_child_of_user:
             raise _forked("This process was forked from one that had used dstore")
         _PROCESS.watch()
-        self._process_id = os.getpid()
 
     @property
     def is_forked(self) -> bool:
         """Whether this is a child of the process that made the client."""
-        return os.getpid() != self._process_id
+        # A child of a process that had a client cannot make one, so every guard is of the parent.
+        return _PROCESS.is_child_of_user
 
     def check(self) -> None:
         """Refuse to go on in a child.

@@ -20,7 +20,7 @@ from dstore.client.session import Session
 from dstore.core.backoff import Backoff
 from dstore.core.errors import Conflict, DstoreError, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo, FileKind, Precondition, SmallFile
-from dstore.core.ids import FileId
+from dstore.core.ids import FileId, RequestId
 from dstore.core.limits import COMMIT_ATTEMPTS_MAX, INLINE_SIZE_BYTES_MAX
 from dstore.core.manifest import NO_CHUNKS_DIGEST, Manifest
 from dstore.crypto.derivation import KEY_SIZE_BYTES, NONCE_SIZE_BYTES
@@ -28,6 +28,8 @@ from dstore.crypto.keys import wrap_dek
 from dstore.crypto.seal import seal_manifest
 
 _DIGITS_MAX = len(str(1 << 64))
+#: Of one sealing: a key, a nonce to wrap it, and a nonce for the manifest.
+_RANDOM_SIZE_BYTES = KEY_SIZE_BYTES + 2 * NONCE_SIZE_BYTES
 
 
 @dataclass(slots=True)
@@ -112,15 +114,19 @@ class SmallFiles:
         if len(writes) > 1:
             await self._load_marks(writes)
         sealed: list[tuple[SmallWrite, PutItem]] = []
+        # Asking for each costs as much as all the sealing, where system calls are slow.
+        random = self._session.random.token_bytes(_RANDOM_SIZE_BYTES * len(writes))
+        request_id = self._session.request_id()
         for index, write in enumerate(writes):
             if write.result is None:
+                own_random = random[index * _RANDOM_SIZE_BYTES : (index + 1) * _RANDOM_SIZE_BYTES]
                 try:
-                    file = await self._prepare(write, created_ns, wanted=len(writes) - index)
+                    file = await self._prepare(write, created_ns, own_random, wanted=len(writes) - index)
                 except DstoreError as error:
                     write.result = error
                 else:
                     if file is not None:
-                        sealed.append((write, (file, self._session.request_id())))
+                        sealed.append((write, (file, RequestId(f"{request_id}-{index}"))))
         if not sealed:
             return
         try:
@@ -162,7 +168,7 @@ class SmallFiles:
         self._directories.note(directory, info.file_id)
         return None
 
-    async def _prepare(self, write: SmallWrite, created_ns: int, *, wanted: int) -> SmallFile | None:
+    async def _prepare(self, write: SmallWrite, created_ns: int, random: bytes, *, wanted: int) -> SmallFile | None:
         """Return a file that can be sent; None when only an older version could be had than was seen."""
         if not write.name:
             raise IsADirectory("/ is a directory; name a file.", metadata={"path": "/"})
@@ -181,8 +187,8 @@ class SmallFiles:
             self._reservations.drop()
             write.refusal = rolled_back(write.path, version, seen)
             return None
-        random = session.random
-        dek = random.token_bytes(KEY_SIZE_BYTES)
+        dek = random[:KEY_SIZE_BYTES]
+        key_nonce, manifest_nonce = random[KEY_SIZE_BYTES:-NONCE_SIZE_BYTES], random[-NONCE_SIZE_BYTES:]
         manifest = Manifest(
             cluster_id=cluster_id,
             file_id=file_id,
@@ -205,10 +211,8 @@ class SmallFiles:
             file_id=file_id,
             version=version,
             size_bytes=len(write.content),
-            sealed_manifest=seal_manifest(dek, manifest, random.token_bytes(NONCE_SIZE_BYTES)),
-            wrapped_keys=(
-                wrap_dek(session.keyring.active, cluster_id, file_id, dek, random.token_bytes(NONCE_SIZE_BYTES)),
-            ),
+            sealed_manifest=seal_manifest(dek, manifest, manifest_nonce),
+            wrapped_keys=(wrap_dek(session.keyring.active, cluster_id, file_id, dek, key_nonce),),
         )
 
     async def _note(self, write: SmallWrite, file: SmallFile, info: FileInfo) -> None:

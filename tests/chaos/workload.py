@@ -28,7 +28,7 @@ _PAUSE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One mutation: ``put``, ``mkdir``, ``rename`` or ``remove`` (of a whole tree)."""
+    """One mutation: ``put``, ``write`` (in chunks, however small), ``mkdir``, ``rename`` or ``remove`` (of a tree)."""
 
     verb: str
     path: str
@@ -43,6 +43,9 @@ class Step:
         """
         if self.verb == "put":
             await client.put(self.path, self.content)
+        elif self.verb == "write":
+            async with await client.open(self.path, "wb") as file:
+                await file.write(self.content)
         elif self.verb == "mkdir":
             await client.make_directory(self.path)
         elif self.verb == "rename":
@@ -53,7 +56,7 @@ class Step:
 
     def apply(self, model: Model) -> None:
         """Do the same to the model."""
-        if self.verb == "put":
+        if self.verb in ("put", "write"):
             model[self.path] = self.content
         elif self.verb == "mkdir":
             model[self.path] = None
@@ -66,29 +69,33 @@ class Step:
 
 
 def scripted_steps(root: str, chunk_size_bytes: int) -> list[Step]:
-    """Return the workload below ``root``: put, overwrite, rename, replace by rename, remove; 0 to 2 chunks a file."""
+    """Return the workload below ``root``: put, overwrite, rename, replace by rename, remove.
+
+    Files have 0 to 2 chunks; small ones are kept in their manifests, and some are not.
+    """
     source = random.Random(root)
     one, two = chunk_size_bytes // 5, chunk_size_bytes + chunk_size_bytes // 3
 
-    def put(name: str, size_bytes: int) -> Step:
-        return Step("put", f"{root}/{name}", content=source.randbytes(size_bytes))
+    def put(name: str, size_bytes: int, verb: str = "put") -> Step:
+        return Step(verb, f"{root}/{name}", content=source.randbytes(size_bytes))
 
     return [
         Step("mkdir", root),
         put("a", one),
         put("a", two),
         put("empty", 0),
-        put("b", one),
+        put("b", one, "write"),
         Step("rename", f"{root}/b", f"{root}/c"),
-        put("d", one),
+        put("d", one, "write"),
         Step("rename", f"{root}/d", f"{root}/a"),
         Step("remove", f"{root}/c"),
         Step("mkdir", f"{root}/tree"),
-        put("tree/x", one),
+        put("tree/x", one, "write"),
         Step("rename", f"{root}/tree", f"{root}/moved"),
         put("tree", one),
         Step("remove", f"{root}/moved"),
-        put("last", one),
+        put("small", one),
+        put("last", one, "write"),
     ]
 
 

@@ -1,8 +1,12 @@
-"""What clients do: files are put, replaced, renamed, removed and read, directories too, by several at once."""
+"""What clients do: files are put, replaced, renamed, removed and read, directories too, by several at once.
+
+Small files go into their manifests, unless they are written piece by piece; so about half of all files have chunks.
+"""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from dstore.client.client import AsyncClient
@@ -107,10 +111,7 @@ class Workload:
         self, process: Process, client: AsyncClient, path: str, size_bytes: int, *, plain: bool = False
     ) -> Operation:
         """Write a file."""
-        number = len(self.history.operations)
-        data = content_of(number, size_bytes)
-        self.history.remember_content(data, number)
-        number = self.history.content_number(data) or 0
+        number, data = self._new_content(size_bytes)
         options: dict[str, Any] = {}
         throw = 1.0 if plain else self._dice.random()
         if throw < 0.15:
@@ -119,17 +120,29 @@ class Workload:
             options = {"if_version": self._versions[path]}
         if not plain and self.relaxed is not None and self.relaxed.happens(0.5):
             options["durability"] = Durability.REPLICATED.value
-        operation = self.history.begin(process.node.name, "put", path, content=number, size=size_bytes, **options)
-        is_slow = not plain and size_bytes > CHUNK and self._dice.happens(0.4)
+        operation = self._begin_put(process, path, number, size_bytes, **options)
+        is_slow = not plain and size_bytes > 0 and self._dice.happens(0.4)
         call = self._write_slowly(client, path, data, options) if is_slow else client.put(path, data, **options)
 
-        def understand(info: FileInfo) -> object:
-            self.history.remember_file(info.file_id, number, size_bytes)
-            self._versions[path] = info.version
-            return int(info.version)
-
-        await self._record(process, client, operation, call, understand)
+        await self._record(process, client, operation, call, partial(self._understand_put, operation))
         return operation
+
+    def _new_content(self, size_bytes: int) -> tuple[int, bytes]:
+        """Return bytes to write, and their number in the history."""
+        number = len(self.history.operations)
+        data = content_of(number, size_bytes)
+        self.history.remember_content(data, number)
+        return self.history.content_number(data) or 0, data
+
+    def _begin_put(self, process: Process, path: str, number: int, size_bytes: int, **options: object) -> Operation:
+        return self.history.begin(process.node.name, "put", path, content=number, size=size_bytes, **options)
+
+    def _understand_put(self, operation: Operation, info: FileInfo) -> object:
+        content, size_bytes = operation.options["content"], operation.options["size"]
+        assert isinstance(content, int) and isinstance(size_bytes, int)
+        self.history.remember_file(info.file_id, content, size_bytes)
+        self._versions[operation.path] = info.version
+        return int(info.version)
 
     async def _write_slowly(self, client: AsyncClient, path: str, data: bytes, options: dict[str, Any]) -> FileInfo:
         """Write chunk by chunk, with time between them: what was allocated for the later ones grows old."""
@@ -146,27 +159,25 @@ class Workload:
     async def get_path(self, process: Process, client: AsyncClient, path: str) -> Operation:
         """Read a file."""
         operation = self.history.begin(process.node.name, "get", path)
-
-        def understand(data: bytes) -> object:
-            number = self.history.content_number(data)
-            if number is None:
-                self.violations.append(f"Invariant 2: {operation} returned {len(data)} bytes that nobody wrote")
-            return number
-
-        await self._record(process, client, operation, client.get(path), understand)
+        await self._record(process, client, operation, client.get(path), partial(self._understand_get, operation))
         return operation
+
+    def _understand_get(self, operation: Operation, data: bytes) -> object:
+        number = self.history.content_number(data)
+        if number is None:
+            self.violations.append(f"Invariant 2: {operation} returned {len(data)} bytes that nobody wrote")
+        return number
 
     async def _stat(self, process: Process, client: AsyncClient, family: str) -> None:
         path = self._any_path(family)
         operation = self.history.begin(process.node.name, "stat", path)
+        await self._record(process, client, operation, client.stat(path), partial(self._understand_stat, operation))
 
-        def understand(info: FileInfo) -> object:
-            if info.is_directory:
-                return DIRECTORY
-            self._versions[path] = info.version
-            return info.size_bytes, int(info.version)
-
-        await self._record(process, client, operation, client.stat(path), understand)
+    def _understand_stat(self, operation: Operation, info: FileInfo) -> object:
+        if info.is_directory:
+            return DIRECTORY
+        self._versions[operation.path] = info.version
+        return info.size_bytes, int(info.version)
 
     async def _list(self, process: Process, client: AsyncClient, family: str) -> None:
         await self._list_path(process, client, self._dice.choice((family, f"{family}/s", f"{family}/p")))
@@ -201,6 +212,45 @@ class Workload:
             return None if info.is_directory else int(info.version)
 
         await self._record(process, client, operation, client.rename(source, target), understand)
+
+    # --- Several at once -------------------------------------------------------------------------------------
+
+    async def _several(self, process: Process, client: AsyncClient, family: str) -> None:
+        """Ask for several things at once, which the client gathers into few calls."""
+        verbs = [self._dice.choice(_GATHERED_VERBS) for _ in range(self._dice.choice((2, 3, 4)))]
+        await asyncio.gather(*(getattr(self, f"_{verb}")(process, client, family) for verb in verbs))
+
+    async def _put_many(self, process: Process, client: AsyncClient, family: str) -> None:
+        options: dict[str, Any] = {"if_absent": True} if self._dice.happens(0.3) else {}
+        files: list[tuple[str, bytes]] = []
+        operations: list[Operation] = []
+        for _ in range(self._dice.choice((1, 2, 3))):
+            path = f"{family}/{self._dice.choice(('x', 'y') if family == MOVING_FAMILY else _FILES)}"
+            number, data = self._new_content(self._dice.choice(SIZES))
+            files.append((path, data))
+            operations.append(self._begin_put(process, path, number, len(data), **options))
+        call = client.put_many(files, **options)
+        await self._record_many(process, client, operations, call, self._understand_put)
+
+    async def _get_many(self, process: Process, client: AsyncClient, family: str) -> None:
+        operations = self._begin_many(process, "get", family)
+        call = client.get_many(each.path for each in operations)
+        await self._record_many(process, client, operations, call, self._understand_get)
+
+    async def _stat_many(self, process: Process, client: AsyncClient, family: str) -> None:
+        operations = self._begin_many(process, "stat", family)
+        call = client.stat_many(each.path for each in operations)
+        await self._record_many(process, client, operations, call, self._understand_stat)
+
+    async def _remove_many(self, process: Process, client: AsyncClient, family: str) -> None:
+        recursive = self._dice.happens(0.3)
+        operations = self._begin_many(process, "remove", family, recursive=recursive)
+        call = client.remove_many((each.path for each in operations), recursive=recursive)
+        await self._record_many(process, client, operations, call, lambda _, gone: (gone.files, gone.directories))
+
+    def _begin_many(self, process: Process, kind: str, family: str, **options: object) -> list[Operation]:
+        paths = [self._any_path(family) for _ in range(self._dice.choice((1, 2, 3)))]
+        return [self.history.begin(process.node.name, kind, path, **options) for path in paths]
 
     async def restore_path(self, process: Process, client: AsyncClient, entry: RemovedFile, target: str) -> None:
         """Restore a file whose content is known to a path of its family."""
@@ -245,32 +295,59 @@ class Workload:
         understand: Callable[[Any], object],
     ) -> None:
         """Make a call, and write down what is known of it afterwards."""
+
+        async def call_one() -> list[Any]:
+            return [await call]
+
+        await self._record_many(process, client, [operation], call_one(), lambda _, result: understand(result))
+
+    async def _record_many(
+        self,
+        process: Process,
+        client: AsyncClient,
+        operations: Sequence[Operation],
+        call: Awaitable[Sequence[Any]],
+        understand: Callable[[Operation, Any], object],
+    ) -> None:
+        """Make a call that gives each operation its result or its error, and write down what is known afterwards."""
         loop = process.node.loop
         began_s = loop.time()
         gives_up_s = self._dice.random() * 10 if self._dice.happens(0.03) else OPERATION_DURATION_MAX_S
         if process.node.name == "observer":
             gives_up_s = OPERATION_DURATION_MAX_S
+        results: Sequence[Any]
         try:
-            try:
-                async with asyncio.timeout(gives_up_s):
-                    result = await call
-            except CommitUnknown as error:
-                if self._dice.happens(0.5):
-                    raise
-                async with asyncio.timeout(OPERATION_DURATION_MAX_S):
-                    result = await client.resolve(RequestId(error.metadata["request_id"]))
-        except CommitUnknown:
-            self._end(process, operation, Certainty.OPEN)
+            async with asyncio.timeout(gives_up_s):
+                results = await call
         except DstoreError as error:
-            self._end(process, operation, *self._outcome(operation, error))
-        except TimeoutError:
-            if gives_up_s == OPERATION_DURATION_MAX_S:
-                self.violations.append(f"Invariant 13: {operation} hangs past its deadline")
-            self._end(process, operation, Certainty.OPEN)
-        else:
-            self.done_count += 1
-            self._end(process, operation, Certainty.DONE, understand(result))
+            results = [error] * len(operations)
+        except TimeoutError as error:
+            results = [error] * len(operations)
+        for operation, result in zip(operations, results, strict=True):
+            if isinstance(result, CommitUnknown) and not self._dice.happens(0.5):
+                result = await self._resolve(client, result)
+            if type(result) is TimeoutError:
+                if gives_up_s == OPERATION_DURATION_MAX_S:
+                    self.violations.append(f"Invariant 13: {operation} hangs past its deadline")
+                self._end(process, operation, Certainty.OPEN)
+            elif isinstance(result, CommitUnknown):
+                self._end(process, operation, Certainty.OPEN)
+            elif isinstance(result, DstoreError):
+                self._end(process, operation, *self._outcome(operation, result))
+            else:
+                self.done_count += 1
+                self._end(process, operation, Certainty.DONE, understand(operation, result))
         self.longest_s = max(self.longest_s, loop.time() - began_s)
+
+    async def _resolve(self, client: AsyncClient, unknown: CommitUnknown) -> Any:
+        """Return what became of a mutation, or why that is not known."""
+        try:
+            async with asyncio.timeout(OPERATION_DURATION_MAX_S):
+                return await client.resolve(RequestId(unknown.metadata["request_id"]))
+        except DstoreError as error:
+            return error
+        except TimeoutError as error:
+            return error
 
     def _end(self, process: Process, operation: Operation, certainty: Certainty, result: object = None) -> None:
         if process.alive:
@@ -290,5 +367,20 @@ class Workload:
         return Certainty.NOTHING, error.reason
 
 
-_KINDS = {"put": 6, "get": 5, "stat": 1, "list": 2, "mkdir": 2, "remove": 2, "rename": 2}
-_MOVING_KINDS = {"put": 2, "get": 3, "stat": 1, "list": 2, "mkdir": 2, "remove": 2, "rename": 5}
+_KINDS = {
+    "put": 6,
+    "get": 5,
+    "stat": 1,
+    "list": 2,
+    "mkdir": 2,
+    "remove": 2,
+    "rename": 2,
+    "several": 2,
+    "put_many": 2,
+    "get_many": 1,
+    "stat_many": 1,
+    "remove_many": 1,
+}
+_MOVING_KINDS = _KINDS | {"put": 2, "get": 3, "rename": 5, "put_many": 1}
+#: What a client gathers when it is asked for at once.
+_GATHERED_VERBS = ("put", "put", "get", "stat", "remove")

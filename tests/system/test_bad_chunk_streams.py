@@ -20,6 +20,8 @@ from dstore.rpc.convert.chunks import finish_to_proto, header_to_proto, read_req
 METHOD = "ChunkService/WriteChunk"
 PIECES = (b"first", b"second", b"third")
 WHOLE = b"".join(PIECES)
+#: Too much for a manifest, so it has a chunk.
+KNOWN = b"known " * 4096
 STRANGER = ServerId("11111111-2222-3333-4444-555555555555")
 
 
@@ -29,7 +31,7 @@ class Bench:
     def __init__(self, cluster: LocalTestCluster):
         self.cluster = cluster
         with client_of(cluster) as client:
-            client.put("/known", b"known")
+            client.put("/known", KNOWN)
             known = client.describe("/known").chunks[0]
             self.header = WriteHeader(
                 chunk_id=ChunkId(known.group.group_id, 1_000_000),
@@ -70,7 +72,7 @@ def bench(small_chunks_cluster: LocalTestCluster) -> Iterator[Bench]:
     bench = Bench(small_chunks_cluster)
     yield bench
     with client_of(small_chunks_cluster) as client:
-        assert client.get("/known") == b"known"
+        assert client.get("/known") == KNOWN
         assert client.status().servers_up == 3
     check_logs(small_chunks_cluster)
 

@@ -84,7 +84,7 @@ def test_writes_fail_at_once_and_clearly_below_the_minimum(own_cluster: LocalTes
     own_cluster.kill("cs-2")
     with client_of(own_cluster) as client:
         wait_until(lambda: client.status().servers_up == 1, what="the master notices", timeout_s=10)
-    finished = own_cluster.run("put", "-", "/after", stdin=b"too few servers")
+    finished = own_cluster.run("put", "-", "/after", stdin=b"too few servers" * 2_000)
     assert finished.returncode == 69
     assert b"NOT_ENOUGH_SERVERS" in finished.stderr or b"1 of" in finished.stderr, finished.stderr
     assert own_cluster.check("cat", "/before") == b"written before"

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from cluster import LocalTestCluster
+from large_files import client_of
 
 CANARY = b"dstore-canary:" + hashlib.sha256(b"canary").hexdigest().encode()
 
@@ -51,6 +52,9 @@ def test_no_plaintext_and_no_key_on_any_server(own_cluster: LocalTestCluster, tm
         content = CANARY + bytes(size_bytes) + CANARY
         own_cluster.check("put", "-", path, stdin=content)
         assert own_cluster.check("cat", path) == content
+    with client_of(own_cluster) as client:
+        client.put_many({f"/many-{number}": CANARY * number for number in (1, 3, 100)})
+        assert client.get_many(["/many-1", "/many-3"]) == [CANARY, CANARY * 3]
     own_cluster.kill("cs-1")
     assert CANARY in own_cluster.check("cat", "/large")
     own_cluster.start_node("cs-1")
