@@ -5,6 +5,7 @@ from store_in_process import InProcessCluster, pattern
 
 from dstore.core.chunks import Durability, ReplicaAck, WriteResult
 from dstore.core.errors import InvalidRequest, Unavailable
+from dstore.core.ids import ServerId
 from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 
 CHUNKED = pattern(INLINE_SIZE_BYTES_MAX + 1)
@@ -49,4 +50,28 @@ async def test_an_unknown_durability_is_refused(cluster: InProcessCluster, data:
     with pytest.raises(InvalidRequest, match="synced, replicated") as caught:
         await cluster.client().put("/f", data, durability="eventually")
     assert caught.value.reason == "DURABILITY_INVALID"
+    assert not await cluster.client().exists("/f")
+
+
+def without_the_tail(result: WriteResult) -> WriteResult:
+    return WriteResult(result.replicas[:1])
+
+
+def twice_the_same(result: WriteResult) -> WriteResult:
+    return WriteResult((result.replicas[0], result.replicas[0], result.replicas[0]))
+
+
+def strangers(result: WriteResult) -> WriteResult:
+    return WriteResult(
+        tuple(ReplicaAck(ServerId(f"other-{i}"), ack.durability) for i, ack in enumerate(result.replicas))
+    )
+
+
+@pytest.mark.parametrize("lie", [without_the_tail, twice_the_same, strangers])
+async def test_acknowledgements_that_prove_too_little_do_not_count(cluster: InProcessCluster, lie: object) -> None:
+    for number in (1, 2, 3):
+        cluster.faults(number).alter_result = lie  # type: ignore[assignment]
+    with pytest.raises(Unavailable, match="copies as synced"):
+        await cluster.client().put("/f", CHUNKED)
+    assert await cluster.sql("SELECT COUNT(*) FROM intents") == [(0,)]
     assert not await cluster.client().exists("/f")

@@ -10,7 +10,7 @@ from store_in_process import CHUNK_SIZE, InProcessCluster, Wire, fail_times, in_
 from dstore.chunkserver.relay import StallTimeouts
 from dstore.client import chunk_sending, placements, retries
 from dstore.client.client import AsyncClient
-from dstore.core.chunks import Frame, ReplicaAck, WriteResult
+from dstore.core.chunks import Frame, WriteResult
 from dstore.core.errors import (
     AlreadyExists,
     CommitUnknown,
@@ -21,7 +21,6 @@ from dstore.core.errors import (
     OutOfSpace,
     Unavailable,
 )
-from dstore.core.ids import ServerId
 from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 from dstore.crypto.keys import unwrap_dek
 from dstore.crypto.seal import open_descriptor, read_descriptor_front
@@ -113,29 +112,6 @@ async def test_a_frame_that_is_altered_on_the_way_is_written_again(
     await client.put("/f", DATA)
     assert altered == 1
     assert await client.get("/f") == DATA
-
-
-def without_the_tail(result: WriteResult) -> WriteResult:
-    return WriteResult(result.replicas[:1])
-
-
-def twice_the_same(result: WriteResult) -> WriteResult:
-    return WriteResult((result.replicas[0], result.replicas[0], result.replicas[0]))
-
-
-def strangers(result: WriteResult) -> WriteResult:
-    return WriteResult(
-        tuple(ReplicaAck(ServerId(f"other-{i}"), ack.durability) for i, ack in enumerate(result.replicas))
-    )
-
-
-@pytest.mark.parametrize("lie", [without_the_tail, twice_the_same, strangers])
-async def test_acknowledgements_that_prove_too_little_do_not_count(cluster: InProcessCluster, lie: object) -> None:
-    for number in (1, 2, 3):
-        cluster.faults(number).alter_result = lie  # type: ignore[assignment]
-    with pytest.raises(Unavailable, match="copies as synced"):
-        await cluster.client().put("/f", CHUNKED)
-    assert await nothing_is_visible(cluster, "/f")
 
 
 async def test_one_missing_replica_is_recorded_not_hidden(cluster: InProcessCluster) -> None:
