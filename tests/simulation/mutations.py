@@ -87,9 +87,9 @@ MUTATIONS = {
         (1,),
     ),
     "mutations repeated under the same request id take effect again": Mutation(
-        ("dstore.master.requests", "once"),
-        "if stored:",
-        'tx.execute("DELETE FROM requests WHERE request_id = ?", (request.request_id,))\n    if False:',
+        ("dstore.master.requests", "_load"),
+        "if not rows:",
+        'tx.execute("DELETE FROM requests WHERE request_id = ?", (request.request_id,))\n    if True:',
         (3, 4),
     ),
     "no grace before chunks are discarded": Mutation(
