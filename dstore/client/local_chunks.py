@@ -77,6 +77,7 @@ class LocalChunks:
         self._connect = connect
         self._clock = clock
         self._turn = turn
+        self._is_serving = False
         self._files_max = files_max
         self._stall_timeout_s = stall_timeout_s
         self._idle_s = idle_s
@@ -89,6 +90,11 @@ class LocalChunks:
         self._files: OrderedDict[tuple[ServerId, ChunkId], LentFile] = OrderedDict()
         self._buffers: list[bytearray] = []
         self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the last range that was wanted came from this machine: the next one probably does, too."""
+        return self._is_serving
 
     @property
     def file_count(self) -> int:
@@ -116,8 +122,10 @@ class LocalChunks:
             except TimeoutError:
                 self._avoid(replica.server_id)
             except (DstoreError, OSError):
+                self._is_serving = False
                 self._forget((replica.server_id, record.chunk_id))
                 return replica
+        self._is_serving = cursor.position == cursor.end
         return None
 
     async def close(self) -> None:

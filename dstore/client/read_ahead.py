@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dstore.client.reader import FileReader
 from dstore.core.limits import (
     CHUNKS_IN_FLIGHT_READ,
+    LOCAL_PART_SIZE_BYTES,
     READ_AHEAD_SIZE_BYTES_MAX,
     READ_AHEAD_SIZE_BYTES_MIN,
     SEGMENT_SIZE_BYTES,
@@ -48,6 +49,12 @@ class ReadAhead:
         Raises:
             DstoreError: as ``FileReader.read_into``.
         """
+        if len(out) >= 2 * LOCAL_PART_SIZE_BYTES and self._reader.is_local:
+            # There is no way whose time could be hidden, and a window costs a copy, which is most of what is left.
+            await self.stop()
+            await self._reader.read_into(offset, out)
+            self._next_offset = offset + len(out)
+            return
         if offset == self._next_offset:
             self._windows_max = min(self._windows_max + 1, CHUNKS_IN_FLIGHT_READ)
         else:

@@ -8,7 +8,7 @@ from dstore.client.chunk_fetching import fetch_range
 from dstore.client.concurrency import run_together
 from dstore.client.opening import VerifiedFile, chunk_length
 from dstore.client.session import Progress, Session
-from dstore.core.limits import CHUNKS_IN_FLIGHT_READ
+from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_READ, LOCAL_PART_SIZE_BYTES
 
 #: Takes the plaintext of one chunk, and the chunk's place in the file.
 Sink = Callable[[int, memoryview], Awaitable[None]]
@@ -29,12 +29,15 @@ class Piece:
     length: int
 
 
-def split_range(offset: int, length: int, chunk_size_bytes: int) -> Iterator[Piece]:
-    """Yield the parts of a range, chunk by chunk."""
+def split_range(
+    offset: int, length: int, chunk_size_bytes: int, *, part_size_bytes: int | None = None
+) -> Iterator[Piece]:
+    """Yield the parts of a range, chunk by chunk, and within chunks in parts of a size if there is one."""
     position, end = offset, offset + length
+    part_size_bytes = part_size_bytes or chunk_size_bytes
     while position < end:
         index, inner = divmod(position, chunk_size_bytes)
-        size = min(chunk_size_bytes - inner, end - position)
+        size = min(chunk_size_bytes - inner, part_size_bytes - inner % part_size_bytes, end - position)
         yield Piece(index, inner, position - offset, size)
         position += size
 
@@ -51,6 +54,11 @@ class FileReader:
         """Size of the file."""
         return self.file.manifest.size_bytes
 
+    @property
+    def is_local(self) -> bool:
+        """Whether what was read last came from a disk of this machine: there is no way to hide then."""
+        return self._session.local is not None and self._session.local.is_serving
+
     async def read_into(self, offset: int, out: memoryview, *, progress: Progress | None = None) -> None:
         """Fill ``out`` from ``offset`` on; the range must lie within the file.
 
@@ -64,7 +72,8 @@ class FileReader:
             if progress is not None:
                 progress(len(out))
             return
-        pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes)
+        part_size_bytes = LOCAL_PART_SIZE_BYTES if self.is_local else None
+        pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes, part_size_bytes=part_size_bytes)
         done = 0
 
         async def work() -> None:
@@ -76,7 +85,7 @@ class FileReader:
                 if progress is not None:
                     progress(done)
 
-        await self._run_workers(work, self._chunks_touched(offset, len(out)))
+        await self._run_workers(work, self._parts_touched(offset, len(out), part_size_bytes))
 
     async def read_chunks(self, sink: Sink, *, progress: Progress | None = None) -> None:
         """Pass every chunk to ``sink``, in any order, several at once; memory stays bounded.
@@ -106,9 +115,9 @@ class FileReader:
 
         await self._run_workers(work, manifest.chunk_count)
 
-    def _chunks_touched(self, offset: int, length: int) -> int:
-        chunk_size_bytes = self.file.manifest.chunk_size_bytes
-        return (offset + length - 1) // chunk_size_bytes - offset // chunk_size_bytes + 1 if length else 0
+    def _parts_touched(self, offset: int, length: int, part_size_bytes: int | None) -> int:
+        size_bytes = min(self.file.manifest.chunk_size_bytes, part_size_bytes or CHUNK_SIZE_BYTES_MAX)
+        return (offset + length - 1) // size_bytes - offset // size_bytes + 1 if length else 0
 
     async def _run_workers(self, work: Callable[[], Coroutine[Any, Any, None]], chunk_count: int) -> None:
         if chunk_count == 1:

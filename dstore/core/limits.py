@@ -258,8 +258,9 @@ MANY_CALLS_IN_FLIGHT = 2
 MANY_FILES_IN_FLIGHT = 4
 #: Threads in which a client reads and decrypts chunks of servers on its own machine: 3 GiB/s a core.
 LOCAL_READ_THREADS = 4
-#: What such a thread reads at once: whole segments that stay in a core's cache until they are decrypted.
+#: What such a thread reads at once, to have it in the core's cache, and what it takes of a large read: a millisecond.
 LOCAL_READ_SIZE_BYTES = 16 * SEGMENT_SEALED_SIZE_BYTES
+LOCAL_PART_SIZE_BYTES = 2 * MIB
 #: Open chunk files that a client has on loan. The space of a deleted chunk comes back only when nobody has it open, so
 #: one that is not read any more is given back soon, and each is asked for anew at times.
 LOCAL_FILES_MAX = 64

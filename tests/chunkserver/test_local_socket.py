@@ -93,7 +93,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 def connect(server: Server) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.settimeout(5)
+    connection.settimeout(30)
     try:
         connection.connect(socket_name(server.server_id))
     except OSError:

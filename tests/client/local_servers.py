@@ -120,7 +120,7 @@ async def local_chunks(clock: Clock | None = None, **options: float) -> AsyncIte
     def connect(server_id: ServerId) -> LocalSocketClient:
         return LocalSocketClient(server_id, used, allowed=LocalReads.OWN, own_uid=os.geteuid())
 
-    local = LocalChunks(connect, used, **options)  # type: ignore[arg-type]
+    local = LocalChunks(connect, used, **({"stall_timeout_s": 30.0} | options))  # type: ignore[arg-type]
     try:
         yield local
     finally:

@@ -40,6 +40,12 @@ RECORD = record_of(499, DATA)
 SECONDS = 10.0
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines that run tests may be slow; the tests that are about time set their own."""
+    monkeypatch.setattr("dstore.client.local_socket.LOCAL_ANSWER_TIMEOUT_S", 30.0)
+
+
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[LocalServer]:
     async with local_server(tmp_path / "server") as running:
@@ -374,3 +380,17 @@ def test_a_child_gives_back_what_it_inherited() -> None:
         assert open_descriptors() == before + 1
         file.give_back()
     assert open_descriptors() == before
+
+
+async def test_it_is_known_whether_the_last_range_was_here(server: LocalServer) -> None:
+    async with local_chunks() as local:
+        seen = [local.is_serving]
+        for replica, cursor in [
+            (server.replica, whole()),
+            (replica_of(stranger()), whole()),
+            (server.replica, whole()),
+            (server.replica, replace(whole(), is_bad_from=0)),
+        ]:
+            await local.fill((replica,), CLUSTER, RECORD, cursor)
+            seen.append(local.is_serving)
+    assert seen == [False, True, False, True, False]
