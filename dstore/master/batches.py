@@ -31,16 +31,15 @@ class Room:
         self._is_untouched = True
 
     def take(self, size_bytes: int) -> bool:
-        """Return whether an answer fits, and count it if it does. The first one always fits."""
+        """Return whether an answer fits, and count it; after one that does not fit, none does. The first one does."""
         fits = self._is_untouched or size_bytes <= self._left_bytes
-        if fits:
-            self._left_bytes -= size_bytes
-            self._is_untouched = False
+        self._left_bytes = self._left_bytes - size_bytes if fits else 0
+        self._is_untouched = False
         return fits
 
     @property
     def is_full(self) -> bool:
-        """Whether not even a short answer fits."""
+        """Whether not even a short answer fits: what is done now may still be answered, by a bit more than there is."""
         return self._left_bytes <= 0
 
 
