@@ -81,7 +81,9 @@ async def measure(arguments: argparse.Namespace) -> Results:
     )
     async for figure in figures(arguments, scale):
         cells = table.row(figure)
-        print(f"  {cells[0]:26} {cells[1]:>8} {cells[2]:6} {cells[4] or cells[-1]}", file=sys.stderr, flush=True)
+        print(
+            f"  {cells[0]:26} {cells[1]:>8} {cells[2]:6} {table.cost(figure) or cells[-1]}", file=sys.stderr, flush=True
+        )
         results = replace(results, figures=(*results.figures, figure), load_after=load_average())
         if arguments.json:
             arguments.json.write_text(results.to_json())
@@ -115,6 +117,8 @@ def load_average() -> float:
 async def main() -> None:
     """Entry point; the exit code is 1 when a figure is missing because something failed."""
     arguments = parse_arguments()
+    # Otherwise gRPC tells of every process that is started.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     results = await measure(arguments)
     print(table.terminal(results))
     if arguments.json:

@@ -21,6 +21,7 @@ HEADLINES = (
 #: A machine by itself is so much faster that beside it nothing else could be seen; the table has it.
 COLOURS = {"dstore": "#2a6f97", "seaweedfs": "#6a994e", "ceph": "#bc4749", "bare grpc": "#adb5bd"}
 _COLUMNS = 3
+_BARS_MIN = 4
 
 
 def headlines(results: Results, place: str) -> list[list[Figure]]:
@@ -62,7 +63,8 @@ def draw(results: Results, place: str, path: Path) -> None:
             axis.axis("off")
     figure.suptitle(
         f"Three copies on three servers, everything on {results.machine.cores} cores, data on {place}; "
-        f"dstore encrypts, the others do not (medians, higher is better)",
+        f"dstore encrypts, the others do not (medians, higher is better)"
+        + ("; THE MACHINE WAS BUSY" if results.is_busy else ""),
         fontsize=11,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,8 @@ def _panel(axis: Any, figures: Sequence[Figure]) -> None:
     medians = [figure.median for figure in figures]
     bars = axis.barh(names, medians, color=[COLOURS[figure.system] for figure in figures])
     axis.bar_label(bars, labels=[number(median) for median in medians], padding=3, fontsize=8)
-    axis.invert_yaxis()
+    # From the top, and with bars of one thickness, however few there are.
+    axis.set_ylim(max(len(names), _BARS_MIN) - 0.5, -0.5)
     axis.set_title(f"{figures[0].title} [{figures[0].unit}]", fontsize=9, loc="left")
     axis.set_xlim(0, max(medians) * 1.2)
     axis.tick_params(labelsize=8)

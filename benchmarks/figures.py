@@ -47,6 +47,7 @@ class Figure:
     Attributes:
         place: ``tmpfs`` or ``disk``: where its data is.
         runs: the values of the runs that count.
+        first_run: the value of the run before them, which met files, connections and space that nobody had used yet.
         cpu_s_per_gib: median; None when no data was moved.
         cpu_us_per_operation: median; None for one large file.
         error: why there is no figure.
@@ -60,6 +61,7 @@ class Figure:
     variant: str
     durability: str
     runs: tuple[float, ...] = ()
+    first_run: float | None = None
     cpu_s_per_gib: float | None = None
     cpu_us_per_operation: float | None = None
     client_peak_mib: float | None = None

@@ -130,7 +130,8 @@ class Contest:
         )
         if self.error is not None:
             return replace(empty, error=self.error)
-        return replace(empty, **summarize(self.samples[warm_up_runs:]))
+        first_run = round(self.samples[0].value, 3) if warm_up_runs else None
+        return replace(empty, first_run=first_run, **summarize(self.samples[warm_up_runs:]))
 
 
 def sample(workload: Workload, moved: Moved, used_s: float, client_peak_bytes: int, peaks: Sequence[int]) -> Sample:

@@ -11,7 +11,7 @@ from benchmarks.recovery import CHUNKSERVERS, DURABILITY, lose_one
 from benchmarks.systems import seaweedfs
 from benchmarks.workloads import MIB, Scale, Unit
 
-TITLE = f"recovery: one of {CHUNKSERVERS} servers lost, copied again"
+TITLE = f"recovery of one of {CHUNKSERVERS} servers"
 
 
 async def measure_recovery(

@@ -4,7 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.figures import Figure, Results
 
-HEADINGS = ("system", "median", "unit", "runs", "CPU", "client MiB", "server MiB", "all servers MiB", "durability")
+HEADINGS = (
+    "system",
+    "median",
+    "unit",
+    "runs",
+    "first",
+    "CPU",
+    "client MiB",
+    "server MiB",
+    "all servers MiB",
+    "durability",
+)
 
 
 def terminal(results: Results) -> str:
@@ -42,12 +53,13 @@ def row(figure: Figure) -> tuple[str, ...]:
     """Return the cells of a figure, without its title."""
     name = f"{figure.system} {figure.variant}".strip()
     if not figure.runs:
-        return (name, "failed", "", "", "", "", "", "", figure.error or "no run counted")
+        return (name, "failed", *[""] * (len(HEADINGS) - 3), figure.error or "no run counted")
     return (
         name,
         number(figure.median),
         figure.unit,
         f"{number(min(figure.runs))}–{number(max(figure.runs))}",
+        number(figure.first_run),
         cost(figure),
         number(figure.client_peak_mib),
         number(figure.server_peak_mib),
@@ -80,6 +92,7 @@ def _conditions(results: Results) -> list[str]:
         f"{machine.cores} cores of {machine.cpu}, {machine.memory_gib} GiB, Linux {machine.kernel}",
         f"Python {machine.python}, load {results.load_before} before, {results.load_after} after{busy}",
         f"large file {results.large_size_mib} MiB; CPU: client and servers together",
+        "first: the round that does not count, with space and connections that nobody had used yet",
         "client MiB: peak beyond the caller's own data; server MiB: peak of the largest server",
     ]
 

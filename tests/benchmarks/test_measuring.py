@@ -65,6 +65,7 @@ async def test_runs_alternate_and_the_first_round_does_not_count() -> None:
         ("write", variant, f"write-{variant}-{index}") for index in range(3) for variant in ("fast", "safe")
     ]
     assert (fast.runs, safe.runs) == ((6.0, 6.0), (6.0, 6.0))
+    assert fast.first_run == 6.0
     assert safe.durability == "safe indeed"
     assert safe.client_peak_mib is not None
 
