@@ -1,6 +1,8 @@
-"""The table: for terminals, and in Markdown."""
+"""The table: for terminals, and in Markdown; ``python -m benchmarks.table FILE`` prints kept results, shortened."""
 
+import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from benchmarks.figures import Figure, Results
 
@@ -34,6 +36,28 @@ def markdown(results: Results) -> str:
                 lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def summary(results: Results, place: str) -> str:
+    """Return a Markdown table with a column for each system: medians, and the CPU time of client and servers."""
+    here = [figure for figure in results.figures if figure.place == place and figure.runs]
+    systems = list(dict.fromkeys(figure.system for figure in here))
+    lines = ["| | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
+    for block in blocks(here):
+        cells = [f"{block[0].title}, {block[0].unit}"]
+        for system in systems:
+            own = [figure for figure in block if figure.system == system]
+            texts = [f"{number(figure.median)} ({_short_cost(figure)})" for figure in own]
+            named = [f"{figure.variant}: {text}" for figure, text in zip(own, texts, strict=True)]
+            cells.append("<br>".join(named if len(own) > 1 else texts) or "–")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _short_cost(figure: Figure) -> str:
+    if figure.cpu_us_per_operation is not None:
+        return f"{number(figure.cpu_us_per_operation)} µs"
+    return f"{number(figure.cpu_s_per_gib)} s/GiB"
 
 
 def places(figures: Iterable[Figure]) -> list[str]:
@@ -113,3 +137,16 @@ def _blocks(figures: Sequence[Figure]) -> list[str]:
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     *most, last = cells
     return "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(most, widths, strict=True)), last]).rstrip()
+
+
+def main() -> None:
+    """Print kept results as short Markdown tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=main.__doc__)
+    parser.add_argument("file", type=Path, help="what --json or --save wrote")
+    results = Results.from_json(parser.parse_args().file.read_text())
+    for place in places(results.figures):
+        print("\n".join([f"**{place}**", "", summary(results, place), ""]))
+
+
+if __name__ == "__main__":
+    main()

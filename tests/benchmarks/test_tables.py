@@ -50,6 +50,22 @@ def test_figures_of_a_busy_machine_say_so() -> None:
     assert "MACHINE WAS BUSY" not in table.terminal(results(figure("dstore", 281.0), load=1.0))
 
 
+def test_a_summary_has_a_column_for_each_system() -> None:
+    kept = results(
+        replace(figure("dstore", 281.0), cpu_s_per_gib=6.9),
+        replace(figure("seaweedfs", 61.0), cpu_s_per_gib=22.0),
+        replace(figure("seaweedfs", 60.0, variant="cached"), cpu_s_per_gib=21.0),
+        replace(figure("dstore", 12_000.0, workload="put-many"), cpu_us_per_operation=115.0),
+        replace(figure("ceph"), error="not installed"),
+    )
+    assert table.summary(kept, "tmpfs").splitlines() == [
+        "| | dstore | seaweedfs |",
+        "|---|---|---|",
+        "| write one file, MiB/s | 281 (6.90 s/GiB) | synced: 61.0 (22.0 s/GiB)<br>cached: 60.0 (21.0 s/GiB) |",
+        "| write one file, MiB/s | 12,000 (115 µs) | – |",
+    ]
+
+
 def test_markdown_has_a_table_for_each_place_with_cells_of_one_width() -> None:
     disk = Figure("disk", "write-large", "write one file", "MiB/s", "dstore", "synced", "fsync", runs=(90.0,))
     lines = table.markdown(results(figure("dstore", 281.0), disk)).splitlines()
