@@ -126,6 +126,16 @@ def forget_cached(directory: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def waited_s(pid: int) -> float:
+    """Return for how long the threads of a process were ready to run and had no core; of those that live.
+
+    Raises:
+        OSError: the process is gone.
+    """
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+
 def sample_paths(files: int, count: int, seed: int) -> list[str]:
     """Return paths of files, each file as likely as any other."""
     source, directories = random.Random(seed), metadata_rows.plan(files)
@@ -214,6 +224,7 @@ class Measurement:
                 ("p50", f"stat at {STATS_PER_S}/s, p50", "ms", None, False),
                 ("p99", f"stat at {STATS_PER_S}/s, p99", "ms", 3.0, False),
                 ("stat_cpu", "master CPU per stat", "µs", None, False),
+                ("stat_waited", "master waiting for a core per stat", "µs", None, False),
                 ("large", f"list {metadata_rows.plan(self._files)[1].count} entries", "s", 2.0, False),
                 ("large_cpu", "of that, CPU of the master", "s", None, False),
                 ("huge", f"list {metadata_rows.plan(self._files)[0].count} entries", "s", None, False),
@@ -242,9 +253,10 @@ class Measurement:
         count = STATS_PER_S * STAT_DURATION_S
         # Connections and code are warm before, the database is not.
         await stat_latencies_ms(client, sample_paths(self._files, STATS_PER_S, SEED - 1 - number))
-        before_s = cpu_s(self._process.pid)
+        before_s, waited_before_s = cpu_s(self._process.pid), waited_s(self._process.pid)
         latencies = await stat_latencies_ms(client, sample_paths(self._files, count, SEED + number))
         self._note("stat_cpu", (cpu_s(self._process.pid) - before_s) / count * 1e6)
+        self._note("stat_waited", (waited_s(self._process.pid) - waited_before_s) / count * 1e6)
         self._note("p50", latencies[count // 2])
         self._note("p99", latencies[count * 99 // 100])
         huge, large = metadata_rows.plan(self._files)[:2]
