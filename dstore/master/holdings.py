@@ -87,6 +87,13 @@ class Holdings:
     def _judge(self, server_id: ServerId, state: ServerState, groups: GroupMap, present: _Moment) -> None:
         heartbeat = state.heartbeat
         known = self._lacking.get(server_id)
+        if known:
+            # Others have taken its place meanwhile; it may never report again.
+            self._lacking[server_id] = known = {
+                group_id: count
+                for group_id, count in known.items()
+                if group_id in groups.by_id and _is_whole(groups.by_id[group_id], server_id)
+            }
         if heartbeat is None or (self._judged.get(server_id) is heartbeat and not known):
             return
         if heartbeat.chunk_count and not heartbeat.groups:

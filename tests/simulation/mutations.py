@@ -65,12 +65,6 @@ MUTATIONS = {
         "pass",
         (1, 10, 13),
     ),
-    "what was not synced is forgotten at the start": Mutation(
-        ("dstore.chunkserver.adopting", "adopt_unsynced"),
-        "if not store.has_file(chunk_id):",
-        "if False:",
-        (1,),
-    ),
     "nobody is told what may be lost": Mutation(
         ("dstore.chunkserver.doubts", "GroupDoubts.report"),
         "return tuple(GroupDoubt(*each) for each in islice(self._doubts.items(), _REPORTED_MAX))",

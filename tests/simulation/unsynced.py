@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: How long a copy may be unsynced while nothing breaks: a second, and what waits at its end.
 UNSYNCED_DURATION_MAX_S = 1.5
 #: So often a fault is aimed at a copy that was just acknowledged.
-AIMED_SHARE = 0.05
+AIMED_SHARE = 0.2
 #: From every path to the root, by the ids of files that are not removed.
 _PATH_OF = (
     "WITH RECURSIVE up(file_id, path) AS (SELECT ?, '' UNION ALL SELECT e.parent_id, "
