@@ -65,6 +65,12 @@ MUTATIONS = {
         "pass",
         (1, 10, 13),
     ),
+    "what was not synced is forgotten at the start": Mutation(
+        ("dstore.chunkserver.adopting", "_adopt"),
+        "await copy.store_name()",
+        "pass",
+        (1,),
+    ),
     "nobody is told what may be lost": Mutation(
         ("dstore.chunkserver.doubts", "GroupDoubts.report"),
         "return tuple(GroupDoubt(*each) for each in islice(self._doubts.items(), _REPORTED_MAX))",

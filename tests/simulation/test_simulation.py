@@ -18,6 +18,7 @@ CAUGHT_FROM = {
     **dict.fromkeys(MUTATIONS, 1),
     "mutations repeated under the same request id take effect again": 23,
     "epochs are not compared": 7,
+    "what was not synced is forgotten at the start": 13,
     "metadata that is old is not noticed": 40,
 }
 MUTANT_SEEDS_MAX = 1_000
