@@ -131,7 +131,7 @@ async def test_groups_without_members(cluster: InProcessCluster) -> None:
 
 async def test_a_group_of_thousands_that_hang(cluster: InProcessCluster) -> None:
     """Each of them costs the time of a stall, so their number is bounded."""
-    await cluster.client().put("/f", b"data")
+    await cluster.client().put("/f", DATA[:CHUNK_SIZE])
     cluster.faults(1).hangs = True
 
     def crowd(group: Group) -> Group:
@@ -393,6 +393,7 @@ async def test_the_limit_of_rollback_detection(cluster: InProcessCluster) -> Non
     await client.put("/d/f", b"old")
     old = await cluster.master.namespace.open_file("/d/f")
     cluster.calls.answers["begin_write"] = lambda intent: replace(intent, parent_id=FileId(77))
-    await client.put("/d/f", b"new")
+    async with await client.open("/d/f", "wb") as file:
+        await file.write(b"new")
     cluster.calls.answers["open_file"] = lambda _: old
     assert await client.get("/d/f") == b"old"
