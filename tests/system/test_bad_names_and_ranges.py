@@ -11,7 +11,7 @@ from cluster import LocalTestCluster
 from large_files import client_of
 
 import dstore
-from dstore.core.limits import MESSAGE_SIZE_BYTES_MAX, NAME_SIZE_BYTES_MAX, PATH_DEPTH_MAX
+from dstore.core.limits import INLINE_SIZE_BYTES_MAX, MESSAGE_SIZE_BYTES_MAX, NAME_SIZE_BYTES_MAX, PATH_DEPTH_MAX
 
 CHUNK_SIZE_BYTES = 1024 * 1024
 DATA = random.Random(5).randbytes(2 * CHUNK_SIZE_BYTES + 17)
@@ -184,7 +184,8 @@ def test_ranges_past_the_end_give_what_is_there(client: dstore.Client, offset: i
 def test_sizes_around_a_chunk(client: dstore.Client, size: int) -> None:
     info = client.put("/directory/sized", DATA[:size])
     try:
-        assert (info.size_bytes, info.chunk_count) == (size, -(-size // CHUNK_SIZE_BYTES))
+        chunk_count = 0 if size <= INLINE_SIZE_BYTES_MAX else -(-size // CHUNK_SIZE_BYTES)
+        assert (info.size_bytes, info.chunk_count) == (size, chunk_count)
         assert client.get("/directory/sized") == DATA[:size]
         assert client.get("/directory/sized", size, 1) == b""
         assert len(client.describe("/directory/sized").chunks) == info.chunk_count

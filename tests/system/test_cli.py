@@ -13,6 +13,7 @@ import pytest
 from cluster import LocalTestCluster, wait_until
 
 from dstore.cli.app import main
+from dstore.core.limits import INLINE_SIZE_BYTES_MAX
 
 MIB = 1024 * 1024
 CHUNK_SIZE_BYTES = MIB
@@ -48,7 +49,8 @@ def test_put_and_get(cluster: LocalTestCluster, tmp_path: Path, size_bytes: int)
     stored = cluster.check_json("put", str(local), f"/size-{size_bytes}")
     assert stored["path"] == f"/size-{size_bytes}"
     assert stored["size_bytes"] == size_bytes
-    assert stored["chunk_count"] == -(-size_bytes // CHUNK_SIZE_BYTES)
+    is_small = size_bytes <= INLINE_SIZE_BYTES_MAX
+    assert stored["chunk_count"] == (0 if is_small else -(-size_bytes // CHUNK_SIZE_BYTES))
     copy = tmp_path / "copy"
     fetched = cluster.check_json("get", f"/size-{size_bytes}", str(copy))
     assert (fetched["size_bytes"], fetched["local"]) == (size_bytes, str(copy))
