@@ -30,6 +30,8 @@ class GroupDoubts:
         self._disk = disk
         self._directory_syncs = directory_syncs
         self._marked: set[GroupId] = set()
+        #: Marks that could not be removed for sure: the next sweep tries again, and until then they count for nothing.
+        self._stale: set[GroupId] = set()
         self._doubts: dict[GroupId, int] = {}
         self._count = 0
         # A mark that is removed slowly must not go after it was made again.
@@ -53,6 +55,7 @@ class GroupDoubts:
                         await (await self._disk.create(paths.doubt_path(group_id))).close()
                     await self._directory_syncs.sync(paths.DOUBTS)
                     self._marked.add(group_id)
+                    self._stale.discard(group_id)
 
     def recover(self, group_id: GroupId) -> None:
         """Take in a mark that was found at the start."""
@@ -79,14 +82,18 @@ class GroupDoubts:
         """Remove the marks of all groups but these and those in doubt.
 
         Raises:
-            OSError: some may still be marked, or be again after a restart: then they are looked at for nothing.
+            OSError: some may still be marked, until a sweep succeeds, or be again after a restart: then they are
+                looked at for nothing.
         """
         async with self._lock:
-            done = [each for each in sorted(self._marked) if each not in unsynced and each not in self._doubts]
+            marked = sorted(self._marked | self._stale)
+            done = [each for each in marked if each not in unsynced and each not in self._doubts]
             # From here on a writer marks its group anew.
             self._marked.difference_update(done)
+            self._stale.update(done)
             for group_id in done:
                 with contextlib.suppress(FileNotFoundError):
                     await self._disk.remove(paths.doubt_path(group_id))
             if done:
                 await self._directory_syncs.sync(paths.DOUBTS)
+                self._stale.difference_update(done)

@@ -127,10 +127,10 @@ class UnsyncedChunks:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(UNSYNCED_MARKS_LINGER_S):
                     await self._arrived.wait()
-            if not self._entries:
-                await self._sweep()
-                if not self._entries:
-                    return
+            self._arrived.clear()
+            # Whoever calls meanwhile finds this at work, and counts on another round.
+            if not self._entries and await self._sweep() and not self._arrived.is_set() and not self._entries:
+                return
 
     async def _settle(self, entry: _Entry) -> None:
         """Make one chunk durable, or take it out."""
@@ -164,11 +164,15 @@ class UnsyncedChunks:
                 self._doubts.add(chunk_id.group_id)
                 await store.dismiss(chunk_id)
 
-    async def _sweep(self) -> None:
-        # Marks that cannot be removed only have the master look for nothing.
-        with contextlib.suppress(DstoreError):
+    async def _sweep(self) -> bool:
+        """Remove the marks that say nothing; return False when that is to be tried again."""
+        try:
             async with self._store.translate("removing marks of doubt"):
                 await self._doubts.sweep({chunk_id.group_id for chunk_id in self._entries})
+        except DstoreError:
+            # Marks that cannot be removed only have the master look for nothing; the store knows of its disk.
+            return False
+        return True
 
     def _age_s(self) -> float:
         first = next(iter(self._entries.values()), None)

@@ -229,6 +229,44 @@ def test_a_chunk_that_cannot_be_synced_is_lost_here_and_told(operation: str, num
     virtually(run())
 
 
+@pytest.mark.parametrize("operation", ["remove", "sync_directory"])
+def test_marks_that_could_not_be_removed_go_later(operation: str) -> None:
+    async def run() -> None:
+        server = await start_server()
+        await server.store.doubts.mark(GROUP)
+        server.disk.before = fails(operation, "doubts", errno.ENOSPC)
+        server.store.unsynced.wake()
+        await asyncio.sleep(2 * UNSYNCED_MARKS_LINGER_S)
+        server.disk.before = no_fault
+        await asyncio.sleep(2 * UNSYNCED_MARKS_LINGER_S)
+        server.memory.crash()
+        assert await server.memory.list("doubts") == ()
+
+    virtually(run())
+
+
+def test_a_mark_that_is_examined_while_others_are_removed_goes_too() -> None:
+    async def run() -> None:
+        server = await start_server()
+        doubts, other = server.store.doubts, GroupId(GROUP + 1)
+        for group_id in (GROUP, other):
+            await doubts.mark(group_id)
+            doubts.add(group_id)
+        doubts.examined([each for each in doubts.report() if each.group_id == other])
+
+        async def examined_meanwhile(operation: str, path: str) -> None:
+            if operation == "remove" and path == doubt_path(other):
+                doubts.examined(doubts.report())
+                server.store.unsynced.wake()
+
+        server.disk.before = examined_meanwhile
+        server.store.unsynced.wake()
+        await asyncio.sleep(4 * UNSYNCED_MARKS_LINGER_S)
+        assert await server.memory.list("doubts") == ()
+
+    virtually(run())
+
+
 def test_no_chunk_is_acknowledged_unsynced_before_the_mark_of_its_group_is_durable() -> None:
     async def run() -> None:
         server = await start_server()
