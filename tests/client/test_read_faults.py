@@ -279,4 +279,5 @@ async def test_all_servers_are_read_from(cluster: InProcessCluster) -> None:
     client = cluster.client()
     await client.put("/f", pattern(60 * CHUNK_SIZE))
     await client.get("/f")
-    assert min(cluster.faults(number).reads for number in (1, 2, 3)) >= 5
+    # How often each depends on how fast it answered, which a busy machine decides.
+    assert min(cluster.faults(number).reads for number in (1, 2, 3)) >= 1
