@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from dstore.client.contact import Contact
-from dstore.client.opening import VerifiedFile, open_verified, verify
+from dstore.client.opening import VerifiedFile, open_verified
 from dstore.client.reader import FileReader
 from dstore.client.session import Session
 from dstore.core.errors import DstoreError, NotFound
@@ -57,26 +57,19 @@ class Fetching:
         return [await _verified(session, path, answer) for path, answer in zip(paths, answers, strict=True)]
 
 
-async def _open(session: Session, path: str) -> VerifiedFile:
+async def _open(session: Session, path: str, opened: OpenedFile | None = None) -> VerifiedFile:
     return await open_verified(
         session.namespace,
         path,
         keyring=session.keyring,
         cluster_id=session.cluster.cluster_id,
         marks=session.marks,
+        opened=opened,
     )
 
 
 async def _verified(session: Session, path: str, answer: OpenedFile | DstoreError) -> VerifiedFile | DstoreError:
-    if isinstance(answer, DstoreError):
-        return answer
-    cluster_id = session.cluster.cluster_id
     try:
-        if answer.info.version < await session.marks.highest(cluster_id, answer.parent_id, path.rpartition("/")[2]):
-            # A commit of this client may have overtaken the answer; an honest second answer is newer.
-            return await _open(session, path)
-        return await verify(
-            session.namespace, path, answer, keyring=session.keyring, cluster_id=cluster_id, marks=session.marks
-        )
+        return answer if isinstance(answer, DstoreError) else await _open(session, path, answer)
     except DstoreError as error:
         return error

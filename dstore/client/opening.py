@@ -56,9 +56,18 @@ class VerifiedFile:
 
 
 async def open_verified(
-    namespace: Namespace, path: str, *, keyring: Keyring, cluster_id: ClusterId, marks: HighWaterMarks
+    namespace: Namespace,
+    path: str,
+    *,
+    keyring: Keyring,
+    cluster_id: ClusterId,
+    marks: HighWaterMarks,
+    opened: OpenedFile | None = None,
 ) -> VerifiedFile:
     """Open a file and check all that the master says of it.
+
+    Args:
+        opened: what it said just now, for example of many files at once; else it is asked.
 
     Raises:
         WrongKey: none of the file's keys is for this keyring.
@@ -66,7 +75,7 @@ async def open_verified(
             master's records were damaged or altered; ``VERSION_ROLLED_BACK``: an older version came than was seen.
         DstoreError: as ``Namespace.open_file``.
     """
-    opened = await namespace.open_file(path)
+    opened = opened or await namespace.open_file(path)
     name = path.rpartition("/")[2]
     seen = await marks.highest(cluster_id, opened.parent_id, name)
     if opened.info.version < seen:
@@ -75,24 +84,6 @@ async def open_verified(
         seen = await marks.highest(cluster_id, opened.parent_id, name)
         if opened.info.version < seen:
             raise rolled_back(path, opened.info.version, seen)
-    return await verify(namespace, path, opened, keyring=keyring, cluster_id=cluster_id, marks=marks)
-
-
-async def verify(
-    namespace: Namespace,
-    path: str,
-    opened: OpenedFile,
-    *,
-    keyring: Keyring,
-    cluster_id: ClusterId,
-    marks: HighWaterMarks,
-) -> VerifiedFile:
-    """Check all that the master says of a file but whether its version is the newest, and remember that.
-
-    Raises:
-        DstoreError: as ``open_verified``.
-    """
-    name = path.rpartition("/")[2]
     _compare(path, "cluster", opened.cluster_id, cluster_id)
     if not is_parent_possible(path, opened.parent_id):
         raise _mismatch(path, f"directory {opened.parent_id} cannot be the one that holds it", what="parent directory")

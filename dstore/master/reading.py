@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dstore.core.errors import DstoreError, InvalidRequest, NotFound
 from dstore.core.files import ChunkRecord, FileInfo, FileKind, WrappedKey
-from dstore.core.ids import ROOT_ID, ChunkId, FileId, ServerId, Version
+from dstore.core.ids import ChunkId, FileId, ServerId, Version
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.paths import join_path, split_path
 from dstore.master import codec, tree
@@ -60,7 +60,7 @@ def stat_each(tx: Transaction, paths: Sequence[str]) -> list[FileInfo | DstoreEr
     answers: list[FileInfo | DstoreError] = []
     for path in paths:
         try:
-            inode, _, found = _find(tx, directories, path)
+            inode, found = _find(tx, directories, path)
         except DstoreError as error:
             answers.append(error if room.take(error_size(error)) else batch_full())
             continue
@@ -108,15 +108,15 @@ def _open(tx: Transaction, room: Room, directories: Directories, path: str) -> O
     )
 
 
-def _find(tx: Transaction, directories: Directories, path: str) -> tuple[tree.Inode, FileId, str]:
-    """Return what a path names, the directory that holds it, and the path in its one form."""
+def _find(tx: Transaction, directories: Directories, path: str) -> tuple[tree.Inode, str]:
+    """Return what a path names, and the path in its one form."""
     place = directories.find(path)
     if place is None:
-        return tree.resolve(tx, ()), ROOT_ID, "/"
+        return tree.resolve(tx, ()), "/"
     inode = tree.find(tx, place.directory.file_id, place.name)
     if inode is None:
         raise tree.not_found(place.path)
-    return inode, place.directory.file_id, place.path
+    return inode, place.path
 
 
 def list_chunks(

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.timeout(300)
         SweepPart("master", "fdatasync", "pool", first=6, last=7),
         # The first sync of all: a store that fails while it is opened.
         SweepPart("master", "fdatasync", "pool", "EIO", first=1, last=1),
-        SweepPart("chunkserver", "rename", "pool", first=4, last=5),
+        # The workload ends with the fifth at least on a free machine; a busy one leaves a slow server out of a write.
+        SweepPart("chunkserver", "rename", "pool", first=2, last=3),
         SweepPart("only-copy", "fsync", "pool", "EIO", first=14, last=14),
     ],
     ids=str,
