@@ -31,6 +31,22 @@ OPENERS: dict[str, Opener] = {
 #: Only on demand: what pip does not bring.
 PEERS: dict[str, Opener] = {"ceph": open_ceph}
 PLACES = ("tmpfs", "disk")
+#: Needs a cluster of its own, and so is not among ``workloads``.
+RECOVERY = "recovery"
+
+
+def patterns(text: str) -> tuple[str, ...]:
+    """Return the patterns of workloads in ``text``.
+
+    Raises:
+        argparse.ArgumentTypeError: one of them names no workload.
+    """
+    given = tuple(text.split(","))
+    names = [*(each.name for each in workloads(Scale.full())), RECOVERY]
+    for pattern in given:
+        if not fnmatch.filter(names, pattern):
+            raise argparse.ArgumentTypeError(f"no workload is like {pattern!r}; there are {', '.join(names)}")
+    return given
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,7 +58,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--places", default=",".join(PLACES), help="tmpfs, disk or both, separated by a comma")
     parser.add_argument("--systems", default=",".join(OPENERS), help="which, separated by commas")
     parser.add_argument("--peers", default="", help="further systems, separated by commas: ceph")
-    parser.add_argument("--workloads", default="*", metavar="PATTERN", help="which, such as '*large' or 'names-*'")
+    parser.add_argument(
+        "--workloads",
+        type=patterns,
+        default=("*",),
+        metavar="PATTERNS",
+        help="which, separated by commas, such as '*-large,put-many'",
+    )
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()), help="a directory on a real disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, too")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the headlines into this PNG file")
@@ -92,7 +114,7 @@ async def measure(arguments: argparse.Namespace) -> Results:
 
 async def figures(arguments: argparse.Namespace, scale: Scale) -> AsyncIterator[Figure]:
     """Measure what the command line asks for."""
-    chosen = {each.name for each in workloads(scale) if fnmatch.fnmatch(each.name, arguments.workloads)}
+    chosen = {each.name for each in workloads(scale) if is_chosen(each.name, arguments)}
     # What a workload needs runs before it, also when only this one was asked for.
     for each in reversed(workloads(scale)):
         if each.name in chosen and each.needs:
@@ -104,9 +126,14 @@ async def figures(arguments: argparse.Namespace, scale: Scale) -> AsyncIterator[
             tasks = [each for each in workloads(scale) if each.name in chosen]
             async for figure in measure_place(place, directory, scale, tasks, openers):
                 yield figure
-            if fnmatch.fnmatch("recovery", arguments.workloads):
+            if is_chosen(RECOVERY, arguments):
                 async for figure in measure_recovery(place, directory, scale, systems):
                     yield figure
+
+
+def is_chosen(name: str, arguments: argparse.Namespace) -> bool:
+    """Return whether the command line asks for a workload."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in arguments.workloads)
 
 
 def load_average() -> float:
