@@ -131,9 +131,10 @@ class Client:
         files: "Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]]",
         *,
         if_absent: bool = False,
+        durability: str | None = None,
     ) -> list[FileInfo | DstoreError]:
         """Store many files; return for each its outcome or its error, in their order."""
-        return self._run(self._client.put_many(files, if_absent=if_absent))
+        return self._run(self._client.put_many(files, if_absent=if_absent, durability=durability))
 
     def get_many(self, paths: Iterable[str]) -> list[bytes | DstoreError]:
         """Return the content of many files, or the error of each, in their order."""

@@ -252,12 +252,14 @@ class AsyncClient:
     async def open(self, path: str, mode: Literal["rb"] = "rb") -> AsyncReadFile: ...
 
     @overload
-    async def open(self, path: str, mode: Literal["wb", "xb"]) -> AsyncWriteFile: ...
+    async def open(self, path: str, mode: Literal["wb", "xb"], *, durability: str | None = None) -> AsyncWriteFile: ...
 
     @overload
-    async def open(self, path: str, mode: str) -> AsyncReadFile | AsyncWriteFile: ...
+    async def open(self, path: str, mode: str, *, durability: str | None = None) -> AsyncReadFile | AsyncWriteFile: ...
 
-    async def open(self, path: str, mode: str = "rb") -> AsyncReadFile | AsyncWriteFile:
+    async def open(
+        self, path: str, mode: str = "rb", *, durability: str | None = None
+    ) -> AsyncReadFile | AsyncWriteFile:
         """Open a file: ``rb`` to read and seek, ``wb`` to replace, ``xb`` to create what must not exist.
 
         Raises:
@@ -267,7 +269,7 @@ class AsyncClient:
         check_mode(mode)
         if mode == "rb":
             return await self.open_read(path)
-        return await self.open_write(path, if_absent=mode == "xb")
+        return await self.open_write(path, if_absent=mode == "xb", durability=durability)
 
     # --- Many files --------------------------------------------------------------------------------------------
 
@@ -276,13 +278,17 @@ class AsyncClient:
         files: "Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]]",
         *,
         if_absent: bool = False,
+        durability: str | None = None,
     ) -> list[FileInfo | DstoreError]:
         """Store many files, each as ``put``; return for each its outcome or its error, in their order.
 
         Each file becomes visible by itself. Of several for one path, each is stored after the one before it.
+
+        Raises:
+            InvalidRequest: reason ``DURABILITY_INVALID``; nothing was stored.
         """
         precondition = precondition_of(if_absent, None)
-        return await many_files.put_many(self._contact, self._storing, files, precondition)
+        return await many_files.put_many(self._contact, self._storing, files, precondition, durability)
 
     async def get_many(self, paths: Iterable[str]) -> list[bytes | DstoreError]:
         """Return the content of many files, or the error of each, in their order; all of it is held in memory."""

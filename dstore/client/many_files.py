@@ -83,8 +83,10 @@ async def put_many(
     storing: Storing,
     files: "Mapping[str, ReadableBuffer] | Iterable[tuple[str, ReadableBuffer]]",
     precondition: Precondition,
+    durability: str | None,
 ) -> list[FileInfo | DstoreError]:
     """Store files; see ``AsyncClient.put_many``."""
+    storing.durability(durability)
     outcomes: _Outcomes[FileInfo] = _Outcomes()
     #: In the first round the first file of each path, in the second the second: the last one stands.
     rounds: list[list[tuple[int, str, memoryview]]] = []
@@ -101,7 +103,7 @@ async def put_many(
         rounds[rounds_of[path]].append((index, path, view))
         rounds_of[path] += 1
     for wanted in rounds:
-        await _put_round(contact, storing, wanted, precondition, outcomes)
+        await _put_round(contact, storing, wanted, precondition, durability, outcomes)
     return outcomes.in_order()
 
 
@@ -110,6 +112,7 @@ async def _put_round(
     storing: Storing,
     wanted: list[tuple[int, str, memoryview]],
     precondition: Precondition,
+    durability: str | None,
     outcomes: _Outcomes[FileInfo],
 ) -> None:
     small_files = await contact.small_files()
@@ -127,7 +130,7 @@ async def _put_round(
     async def put_large() -> None:
         for index, path, view in large:
             if not outcomes.note_silence([index]):
-                outcomes.note(index, await _outcome(storing.put(path, precondition, view)))
+                outcomes.note(index, await _outcome(storing.put(path, precondition, view, durability=durability)))
 
     await run_together(
         [

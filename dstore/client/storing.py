@@ -17,7 +17,7 @@ class Storing:
 
     def __init__(self, contact: Contact, durability: Durability) -> None:
         self._contact = contact
-        self._durability = durability
+        self._default = durability
         self._writers: WeakSet[FileWriter] = WeakSet()
 
     async def discard_all(self) -> None:
@@ -42,7 +42,7 @@ class Storing:
             precondition=precondition,
             size_bytes=size_bytes,
             is_exact=is_exact,
-            durability=self._chosen(durability),
+            durability=self.durability(durability),
             progress=progress,
         )
         self._writers.add(writer)
@@ -52,7 +52,7 @@ class Storing:
         self, path: str, precondition: Precondition, data: memoryview, *, durability: str | None = None
     ) -> FileInfo:
         """Store ``data``; raises as ``AsyncClient.put``."""
-        self._chosen(durability)
+        self.durability(durability)
         if len(data) <= INLINE_SIZE_BYTES_MAX:
             return await (await self._contact.small_files()).put(path, precondition, bytes(data))
         async with await self.begin(
@@ -72,7 +72,7 @@ class Storing:
         progress: Progress | None,
     ) -> FileInfo:
         """Store a local file; raises as ``AsyncClient.put_file``."""
-        self._chosen(durability)
+        self.durability(durability)
         async with LocalSource(local) as source:
             # Whether it is small is seen by reading it: it may be a pipe, and it may grow.
             start = bytearray(INLINE_SIZE_BYTES_MAX + 1)
@@ -100,5 +100,10 @@ class Storing:
                     if filled < len(buffer):
                         return await writer.finish()
 
-    def _chosen(self, durability: str | None) -> Durability:
-        return self._durability if durability is None else parse_durability(durability, what="The durability")
+    def durability(self, durability: str | None) -> Durability:
+        """Return what is promised of a write that asks for ``durability``, or for none.
+
+        Raises:
+            InvalidRequest: ``DURABILITY_INVALID``.
+        """
+        return self._default if durability is None else parse_durability(durability, what="The durability")

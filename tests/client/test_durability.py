@@ -27,7 +27,12 @@ async def test_what_is_asked_for_reaches_every_server(cluster: InProcessCluster)
     async with await client.open_write("/g", durability="synced") as file:
         await file.write(CHUNKED)
     assert asked == [Durability.SYNCED] * 3
-    assert await client.get("/f") == await client.get("/g") == CHUNKED
+    asked.clear()
+    await client.put_many({"/h": CHUNKED, "/small": b"with its inode"}, durability="replicated")
+    async with await client.open("/i", "wb", durability="replicated") as file:
+        await file.write(CHUNKED)
+    assert asked == [Durability.REPLICATED] * 6
+    assert await client.get_many(["/f", "/g", "/h", "/i"]) == [CHUNKED] * 4
 
 
 async def test_less_than_was_asked_for_does_not_count_and_more_does(cluster: InProcessCluster) -> None:
@@ -50,6 +55,8 @@ async def test_an_unknown_durability_is_refused(cluster: InProcessCluster, data:
     with pytest.raises(InvalidRequest, match="synced, replicated") as caught:
         await cluster.client().put("/f", data, durability="eventually")
     assert caught.value.reason == "DURABILITY_INVALID"
+    with pytest.raises(InvalidRequest, match="synced, replicated"):
+        await cluster.client().put_many({"/f": data}, durability="eventually")
     assert not await cluster.client().exists("/f")
 
 
