@@ -44,10 +44,9 @@ class Transfer:
         """Return the line for people; ``path`` is where the bytes are now."""
         size_bytes, duration_s = self.info.size_bytes, self.duration_s
         rate = f"  {format_size(int(size_bytes / duration_s))}/s" if size_bytes >= MIB and duration_s > 0 else ""
-        return (
-            f"{printable(path)}  {format_size(size_bytes)}  {count(self.info.chunk_count, 'chunk')}  "
-            f"{format_duration(duration_s)}{rate}"
-        )
+        is_inline = size_bytes and not self.info.chunk_count
+        place = "in its manifest" if is_inline else count(self.info.chunk_count, "chunk")
+        return f"{printable(path)}  {format_size(size_bytes)}  {place}  {format_duration(duration_s)}{rate}"
 
 
 def put(target: Target, sources: list[str], path: str, *, durability: str | None = None) -> int:
