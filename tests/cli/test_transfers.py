@@ -1,6 +1,7 @@
 """What ``put`` and ``get`` say of a file that was moved."""
 
 import pytest
+
 from dstore.cli.transfers import Transfer
 from dstore.core.files import FileInfo, FileKind
 from dstore.core.ids import FileId, Version
