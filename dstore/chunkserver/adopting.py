@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 async def adopt_unsynced(store: "ChunkStore", found: Recovery) -> None:
     """Give whole chunks their names, durably; remove what is not whole, or here already, or discarded.
 
-    What cannot be read, or finds the disk full, stays where it is, for the next start.
+    What cannot be read or copied, or finds the disk full, stays where it is, for the next start, unless it is discarded
+    before. Nobody takes it for lost: the mark of its group is there, so that the master looks for it.
 
     Raises:
-        Unavailable: ``DISK_FAILED``, when a copy cannot be written.
         OSError: a file cannot be removed.
     """
     async for chunk_id, path in list_unsynced(store.disk, found):
@@ -35,8 +35,11 @@ async def adopt_unsynced(store: "ChunkStore", found: Recovery) -> None:
             # It was not written to its end, or the power was lost; its group is in doubt.
             pass
         except OutOfSpace:
+            store.left_unsynced[chunk_id] = path
             continue
         except OSError:
+            # Also what the store made of it, when the copy failed: the disk is suspect, and others are still read.
+            store.left_unsynced[chunk_id] = path
             found.report_unknown(path)
             continue
         await store.disk.remove(path)
@@ -49,7 +52,8 @@ async def _adopt(store: "ChunkStore", chunk_id: ChunkId, path: str) -> None:
         try:
             await _copy(source, copy)
             await copy.seal()
-            await copy.store_name()
+            async with store.translate(f"storing chunk {chunk_id}"):
+                await copy.store_name()
         finally:
             await copy.drop()
     finally:

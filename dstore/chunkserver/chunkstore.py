@@ -47,6 +47,7 @@ class ChunkStore:
         directory_syncs: of this disk, shared.
         doubts: groups of which acknowledged chunks may be lost here.
         unsynced: chunks of the catalog that were acknowledged as replicated and are not durable yet.
+        left_unsynced: files of chunks that this start could not make durable, and that are not in the catalog.
         is_reconciled: whether the master's orders of this run were obeyed; before that, nothing is served.
     """
 
@@ -62,6 +63,7 @@ class ChunkStore:
         self.directory_syncs = DirectorySyncs(disk)
         self.doubts = GroupDoubts(disk, self.directory_syncs)
         self.unsynced = UnsyncedChunks(self, self.doubts)
+        self.left_unsynced: dict[ChunkId, str] = {}
         self.is_reconciled = False
         self._marks = CorruptMarks(disk)
         self._settled_sequence = 0

@@ -150,6 +150,11 @@ class Trash:
         await self._store.unsynced.settle(chunk_id)
         async with self._store.committing(chunk_id):
             self._is_synced = False
+            if (left := self._store.left_unsynced.get(chunk_id)) is not None:
+                # The next start would bring it back, if the entry here were gone by then.
+                with contextlib.suppress(FileNotFoundError):
+                    await self._store.disk.remove(left)
+                del self._store.left_unsynced[chunk_id]
             if not await self._move(chunk_id, paths.discarded_path(chunk_id)):
                 with contextlib.suppress(FileExistsError):
                     await (await self._store.disk.create(paths.discarded_path(chunk_id))).close()

@@ -22,6 +22,11 @@ from dstore.core import limits
 #: More than any thread makes of one kind in a workload.
 COUNT_FROM = 2_000
 
+#: Long enough that a server which is killed right after an acknowledgement has not synced, and short enough that the
+#: marks of doubt go while a workload still runs.
+UNSYNCED_GATHER_S = 0.4
+UNSYNCED_MARKS_LINGER_S = 0.1
+
 #: Linux' prctl.h.
 _PR_SET_PDEATHSIG = 1
 #: No process has so many files open.
@@ -65,8 +70,12 @@ def _main() -> int:
     function, role, *arguments = sys.argv[1:]
     # A server must not outlive the test that started it, however that ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Before anything else is imported, which would read the usual number.
+    # Before anything else is imported, which would read the usual numbers.
     limits.DISK_THREADS = 1
+    limits.UNSYNCED_GATHER_S = UNSYNCED_GATHER_S
+    limits.UNSYNCED_MARKS_LINGER_S = UNSYNCED_MARKS_LINGER_S
+    # Most of what a sweep writes is removed again.
+    limits.COLLECTION_LOSS_CHUNKS_MAX = 1_000_000
     if function != "-" and role == "pool":
         _count_up_in_pool_threads(function)
     from dstore.cli.app import main

@@ -19,6 +19,7 @@ from chunk_files import check_chunk_file, chunk_files
 from crash_states import NOTHING_KEPT, CrashModel, losses
 from disk_record import DiskCall, read_record, recording_command
 from injection import Injection
+from replicated_files import is_synced, replicated_contents, take_losses, wait_synced
 from server_processes import ClusterShape, ServerCluster, fast_directory
 from workload import Model, Step, compare, run_steps, scripted_steps
 
@@ -48,12 +49,16 @@ class Acknowledgement:
     Attributes:
         names: everything in the namespace, as the master describes it.
         chunks: which server holds which chunk, as the master counts it.
+        weak: the contents that were acknowledged as replicated, and not seen to be synced since.
+        weak_chunks: those of ``chunks`` that they are made of.
     """
 
     time_s: float
     model: Model
     names: dict[str, FileInfo]
     chunks: frozenset[tuple[str, ChunkId]]
+    weak: frozenset[bytes]
+    weak_chunks: frozenset[tuple[str, ChunkId]]
 
 
 @dataclass(slots=True)
@@ -125,7 +130,8 @@ async def record_workload(home: Path, *, preload: str = "", failing: Injection |
         preload: a library for all servers.
         failing: a call of the master that fails; a master that ends for it is started again.
     """
-    recording = Recording(home, ClusterShape())
+    # Without retention, so that files that are told to be lost are done with when they are removed.
+    recording = Recording(home, ClusterShape(master_options=("--retention", "0s")))
     cluster = ServerCluster(home, recording.shape)
     recorder = _Recorder(cluster, preload)
     steps = scripted_steps(ROOT, recording.shape.chunk_size_bytes)
@@ -141,7 +147,7 @@ async def record_workload(home: Path, *, preload: str = "", failing: Injection |
             keeping = asyncio.create_task(recorder.keep_running("master"))
             async with cluster.client() as client:
                 await cluster.wait_well(client)
-                await _perform(client, part, model, recording)
+                await _perform(client, cluster, part, model, recording)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             failing = None
@@ -154,21 +160,36 @@ async def record_workload(home: Path, *, preload: str = "", failing: Injection |
     return recording
 
 
-async def _perform(client: dstore.AsyncClient, steps: Sequence[Step], model: Model, recording: Recording) -> None:
+async def _perform(
+    client: dstore.AsyncClient, cluster: ServerCluster, steps: Sequence[Step], model: Model, recording: Recording
+) -> None:
     async def recover(error: DstoreError) -> None:
         raise AssertionError(f"the master comes back within the client's patience, but a call failed: {error!r}")
 
+    weak: frozenset[bytes] = frozenset()
     for step in steps:
         await run_steps(client, [step], model, watcher=client, recover=recover)
-        at_s = time.time()
-        names = {path: await client.stat(path) for path in model}
-        chunks: set[tuple[str, ChunkId]] = set()
-        for path, content in model.items():
-            if content:
-                for chunk in (await client.describe(path)).chunks:
-                    holders = [each for each in chunk.group.members if each.server_id not in chunk.missing]
-                    chunks.update((holder.name, chunk.record.chunk_id) for holder in holders)
-        recording.acknowledgements.append(Acknowledgement(at_s, dict(model), names, frozenset(chunks)))
+        weak |= replicated_contents([step])
+        if is_synced(cluster):
+            weak = frozenset()
+        recording.acknowledgements.append(await _acknowledged(client, model, weak))
+    await wait_synced(cluster, lambda: False)
+    recording.acknowledgements.append(await _acknowledged(client, model, frozenset()))
+
+
+async def _acknowledged(client: dstore.AsyncClient, model: Model, weak: frozenset[bytes]) -> Acknowledgement:
+    at_s = time.time()
+    names = {path: await client.stat(path) for path in model}
+    chunks: set[tuple[str, ChunkId]] = set()
+    weak_chunks: set[tuple[str, ChunkId]] = set()
+    for path, content in model.items():
+        if content:
+            for chunk in (await client.describe(path)).chunks:
+                holders = [each for each in chunk.group.members if each.server_id not in chunk.missing]
+                chunks.update((holder.name, chunk.record.chunk_id) for holder in holders)
+                if content in weak:
+                    weak_chunks.update((holder.name, chunk.record.chunk_id) for holder in holders)
+    return Acknowledgement(at_s, dict(model), names, frozenset(chunks), weak, frozenset(weak_chunks))
 
 
 def check_record(recording: Recording, server: str) -> None:
@@ -216,17 +237,22 @@ async def _check_image(recording: Recording, server: str, image: Path, now_s: fl
     if server == "master":
         await _check_master(image, before.names if before else {}, after.names if after else None)
         return
-    expected = {chunk_id for name, chunk_id in (before.chunks if before else ()) if name == server}
     disk = LocalDisk(image, threads=1)
     try:
-        await ChunkStore.open(disk, SystemRandom(), name=server)
+        store = await ChunkStore.open(disk, SystemRandom(), name=server)
     finally:
         disk.close()
     files = chunk_files(image)
-    lost = sorted(str(chunk_id) for chunk_id in expected - set(files))
-    assert not lost, f"acknowledged chunks are lost: {', '.join(lost)}"
-    for chunk_id in expected:
-        check_chunk_file(chunk_id, files[chunk_id])
+    for chunk_id, path in files.items():
+        check_chunk_file(chunk_id, path)
+    if before is not None:
+        expected = {chunk_id for name, chunk_id in before.chunks if name == server}
+        weak = {chunk_id for name, chunk_id in before.weak_chunks if name == server}
+        # What was acknowledged as replicated may be gone, if the server says so.
+        lost = {
+            each for each in expected - set(files) if each not in weak or each.group_id not in store.doubts.group_ids
+        }
+        assert not lost, f"acknowledged chunks are lost: {', '.join(map(str, sorted(lost)))}"
 
 
 async def _check_master(image: Path, before: dict[str, FileInfo], after: dict[str, FileInfo] | None) -> None:
@@ -255,8 +281,11 @@ async def _walk(namespace: Namespace, path: str) -> AsyncIterator[FileInfo]:
                 yield below
 
 
-async def check_cluster_after_loss(recording: Recording, acknowledgement: Acknowledgement) -> None:
-    """Lose the power of all servers right after an acknowledgement, and all that was not synced; read everything."""
+async def check_cluster_after_loss(recording: Recording, acknowledgement: Acknowledgement) -> int:
+    """Lose the power of all servers right after an acknowledgement, and all that was not synced; read everything.
+
+    Returns how many files were told to be lost: of those that were acknowledged as replicated and not synced yet.
+    """
     home = recording.home / "after-loss"
     for name in recording.shape.names:
         ((_, model),) = recording.disks(name, [acknowledgement.time_s])
@@ -265,9 +294,15 @@ async def check_cluster_after_loss(recording: Recording, acknowledgement: Acknow
     shutil.copy(recording.home / "key", home / "key")
     cluster = ServerCluster(home, recording.shape, data=home / "data")
     try:
-        await cluster.start()
+        await cluster.start_servers()
         async with cluster.client() as client:
-            await compare(client, acknowledgement.model)
+            expected, lost = dict(acknowledgement.model), 0
+            if acknowledgement.weak:
+                await cluster.wait_joined()
+                lost = await take_losses(cluster, client, expected, acknowledgement.weak)
+            await cluster.wait_well(client)
+            await compare(client, expected)
+            return lost
     except (AssertionError, DstoreError) as error:
         raise AssertionError(f"{_moment(recording, acknowledgement.time_s)}: {error}\n{cluster.logs()}") from error
     finally:
@@ -310,10 +345,12 @@ async def _try_all(recording: Recording, servers: Sequence[str], *, every: int, 
         count = await check_all_losses(recording, server, seed=1, every=every)
         seconds = time.monotonic() - started
         print(f"{server}{what}: {moments} moments, {count} disks, nothing is lost; {seconds:.0f} s", flush=True)
+    lost = 0
     for acknowledgement in recording.acknowledgements:
-        await check_cluster_after_loss(recording, acknowledgement)
+        lost += await check_cluster_after_loss(recording, acknowledgement)
     count = len(recording.acknowledgements)
-    print(f"all servers{what}: after each of {count} steps, nothing is lost", flush=True)
+    told = f"{lost} replicated files are lost and told, nothing else is"
+    print(f"all servers{what}: after each of {count} steps, {told}", flush=True)
 
 
 async def _require_losses(recording: Recording) -> None:

@@ -31,12 +31,13 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True, slots=True)
 class ClusterShape:
-    """What cluster is started: its servers and the policy of its files."""
+    """What cluster is started: its servers, the policy of its files, and further arguments of the master."""
 
     chunkservers: int = 3
     replicas: int = 3
     min_replicas: int = 2
     chunk_size_bytes: int = 16 * 1024
+    master_options: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,21 +195,30 @@ class ServerCluster:
 
     async def start(self) -> None:
         """Start everything plainly and wait until all servers are up."""
+        await self.start_servers()
+        async with self.client() as client:
+            await self.wait_well(client)
+
+    async def start_servers(self) -> None:
+        """Start everything plainly; every server serves by the end, whatever it found."""
         for server in self.servers.values():
             server.start()
         for server in self.servers.values():
             assert await server.wait_ready(), f"{server.name} did not start:\n{server.log_tail()}"
-        async with self.client() as client:
-            await self.wait_well(client)
 
-    async def wait_well(self, client: dstore.AsyncClient) -> ClusterStatus:
-        """Wait until every chunkserver has joined in its present run, and the master has nothing to complain of."""
+    async def wait_joined(self) -> None:
+        """Wait until every chunkserver has joined in its present run."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        found: list[str] = []
         for server in self.servers.values():
             while server is not self.master and not await server.has_joined():
                 assert time.monotonic() < deadline, f"{server.name} has not joined:\n{server.log_tail()}"
                 await asyncio.sleep(_POLL_S)
+
+    async def wait_well(self, client: dstore.AsyncClient) -> ClusterStatus:
+        """Wait until every chunkserver has joined in its present run, and the master has nothing to complain of."""
+        await self.wait_joined()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        found: list[str] = []
         while True:
             try:
                 status = await client.status()
@@ -245,7 +255,7 @@ class ServerCluster:
             shape = self.shape
             policy = ["--replicas", str(shape.replicas), "--min-replicas", str(shape.min_replicas)]
             policy += ["--chunk-size", str(shape.chunk_size_bytes), "--failure-domain", "server"]
-            return ["master", "run", *common, *policy]
+            return ["master", "run", *common, *policy, *shape.master_options]
         return ["chunkserver", "run", *common, "--name", name, "--master", self.endpoint]
 
 

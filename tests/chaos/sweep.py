@@ -16,15 +16,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from chunk_files import ChunkFileChecker
+from chunk_files import ChunkFileChecker, check_adopted, whole_unsynced_files
 from failed_syncs import check_nothing_rests_on_failed_syncs
 from injection import Injection
+from replicated_files import replicated_contents, take_losses, wait_synced
 from server_processes import ServerCluster, ServerProcess, fast_directory, running_cluster
 from sweep_parts import FAULTS, TARGETS, SweepPart, SweepResult, Target, all_parts
-from workload import Counts, Model, compare, run_steps, scripted_steps
+from workload import Counts, Model, compare, run_steps, scripted_steps, unsynced_steps
 
 import dstore
 from dstore.core.errors import DstoreError
+from dstore.core.ids import ChunkId
 
 #: How soon after a client's error the fault behind it must show.
 _FAULT_SHOWS_S = 5.0
@@ -40,9 +42,14 @@ _STRUCK = re.compile(r" n=(\d+)")
 
 
 class StruckServer:
-    """The server that is struck in one run: starts it under strace, notices the fault, and starts it again."""
+    """The server that is struck in one run: starts it under strace, notices the fault, and starts it again.
+
+    Attributes:
+        adopted: chunks that its starts found unsynced and whole.
+    """
 
     def __init__(self, cluster: ServerCluster, target: Target, injection: Injection) -> None:
+        self.adopted = 0
         self._cluster = cluster
         self._process: ServerProcess = cluster.servers[target.server]
         self._is_alone = target.is_alone
@@ -61,11 +68,15 @@ class StruckServer:
     async def start(self) -> None:
         """Start it under strace; one that is struck while it starts is started again."""
         await self._process.kill()
+        unsynced = self._check_disk()
         self._process.start(self._injection.command(self._record), self._injection.launch)
         self._starts = self._process.starts
         self._watching = asyncio.create_task(self._bring_back())
         if not await self._process.wait_ready():
             await self.restarted()
+        # What cannot be copied at one start is left to the next, which is checked when it comes.
+        if not self.is_struck:
+            self._check_adopted(unsynced)
 
     async def wait_well(self, client: dstore.AsyncClient) -> None:
         """Wait until the cluster is well; a server that is struck before the workload begins is started again."""
@@ -76,7 +87,7 @@ class StruckServer:
             await asyncio.sleep(_POLL_S)
         await waiting
 
-    async def recover(self, client: dstore.AsyncClient, error: DstoreError) -> None:
+    async def recover(self, error: DstoreError) -> None:
         """Return when the server that made a client fail is back; fail when no fault explains the error."""
         assert self._is_alone, f"a client saw an error although other servers were there: {error!r}"
         deadline = time.monotonic() + _FAULT_SHOWS_S
@@ -84,7 +95,6 @@ class StruckServer:
             assert time.monotonic() < deadline, f"an error without a fault: {error!r}\n{self._cluster.logs()}"
             await asyncio.sleep(_POLL_S)
         await self.restarted()
-        await self._cluster.wait_well(client)
 
     async def restarted(self) -> None:
         """Start it again if it is not yet; it was struck."""
@@ -118,10 +128,22 @@ class StruckServer:
         while self._process.is_running and not (self._is_seen.is_set() and self.is_struck):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         await self._process.kill()
-        if self._process.name != "master":
-            ChunkFileChecker(self._process.directory).check()
+        unsynced = self._check_disk()
         await self._process.start_and_wait()
+        self._check_adopted(unsynced)
         self._is_back.set()
+
+    def _check_disk(self) -> dict[ChunkId, Path]:
+        """Check what is on the disk of a server that ended; return what it has to make durable when it starts."""
+        if self._process.name == "master":
+            return {}
+        ChunkFileChecker(self._process.directory).check()
+        return whole_unsynced_files(self._process.directory)
+
+    def _check_adopted(self, unsynced: dict[ChunkId, Path]) -> None:
+        if unsynced:
+            check_adopted(self._process.directory, unsynced)
+            self.adopted += len(unsynced)
 
 
 class Sweep:
@@ -132,6 +154,7 @@ class Sweep:
         self._part = part
         self._target = TARGETS[part.target]
         self._model: Model = {}
+        self._weak: frozenset[bytes] = frozenset()
         self.result = SweepResult(part)
 
     async def run(self) -> None:
@@ -147,7 +170,11 @@ class Sweep:
                     self._cluster.client(patience_s=_NO_PATIENCE_S) as impatient,
                 ):
                     is_patient = number // self._part.step % 2 == 1
-                    struck = await self._run_one(number, patient, patient if is_patient else impatient)
+                    client = patient if is_patient else impatient
+                    if self._target.is_start:
+                        struck = await self._run_start(number, client)
+                    else:
+                        struck = await self._run_one(number, patient, client)
             except (AssertionError, DstoreError) as error:
                 raise AssertionError(f"{error!s}\nAgain with: {self._part.replay(number)}") from error
             self.result.struck += struck
@@ -157,33 +184,67 @@ class Sweep:
         self.result.seconds = time.monotonic() - started
 
     async def _run_one(self, number: int, patient: dstore.AsyncClient, client: dstore.AsyncClient) -> bool:
-        part = self._part
-        injection = Injection(part.function, part.role, number, part.fault)
-        struck = StruckServer(self._cluster, self._target, injection)
+        struck = StruckServer(self._cluster, self._target, self._injection(number))
         root = f"/run-{number}"
+        steps = scripted_steps(root, self._cluster.shape.chunk_size_bytes)
+        self._weak = replicated_contents(steps)
+
+        async def recover(error: DstoreError) -> None:
+            await struck.recover(error)
+            await self._wait_well(patient)
+
         try:
             await struck.start()
             await struck.wait_well(patient)
-            counts = await run_steps(
-                client,
-                scripted_steps(root, self._cluster.shape.chunk_size_bytes),
-                self._model,
-                watcher=patient,
-                recover=lambda error: struck.recover(patient, error),
-                root=root,
-            )
+            counts = await run_steps(client, steps, self._model, watcher=patient, recover=recover, root=root)
+            await wait_synced(self._cluster, lambda: struck.is_struck)
             if not struck.is_struck:
                 await struck.disarm()
                 return False
             await struck.restarted()
             struck.check_failed_syncs()
-            await self._cluster.wait_well(patient)
+            await self._wait_well(patient)
+            await wait_synced(self._cluster, lambda: False)
         finally:
+            self.result.adopted += struck.adopted
             await struck.stop_watching()
         await compare(patient, self._model, root)
         self._check_patience(client is patient, counts)
         self.result.counts.add(counts)
         return True
+
+    def _injection(self, number: int) -> Injection:
+        part = self._part
+        return Injection(part.function, part.role, number, part.fault)
+
+    async def _run_start(self, number: int, client: dstore.AsyncClient) -> bool:
+        """Strike at a start that finds what an earlier run had acknowledged, and not synced."""
+        struck = StruckServer(self._cluster, self._target, self._injection(number))
+        root = f"/start-{number}"
+        try:
+            for step in unsynced_steps(root, self._cluster.shape.chunk_size_bytes):
+                await step.perform(client)
+                step.apply(self._model)
+            await struck.start()
+            is_struck = struck.is_struck
+            if is_struck:
+                await struck.restarted()
+                struck.check_failed_syncs()
+            else:
+                await struck.disarm()
+        finally:
+            self.result.adopted += struck.adopted
+            await struck.stop_watching()
+        await self._cluster.wait_joined()
+        await compare(client, self._model, root)
+        return is_struck
+
+    async def _wait_well(self, client: dstore.AsyncClient) -> None:
+        # A file that nobody else has may be lost, if it could not be synced.
+        if self._target.is_alone and self._part.fault == "EIO":
+            await self._cluster.wait_joined()
+            self.result.lost += await take_losses(self._cluster, client, self._model, self._weak)
+        await self._cluster.wait_well(client)
 
     def _check_patience(self, is_patient: bool, counts: Counts) -> None:
         if is_patient and self._target.server == "master":

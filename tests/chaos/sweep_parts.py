@@ -15,26 +15,35 @@ class Target:
             changed. Death comes before a call, so whatever the disk is between two changes is met; the creation of a
             file is met before the first write to it.
         is_alone: nobody else can do its work: its faults reach the clients, and it alone keeps what it acknowledged.
+        is_start: it is struck while it starts with chunks that it acknowledged and did not sync, instead of in the
+            workload.
     """
 
     server: str
     shape: ClusterShape
     functions: dict[str, tuple[str, ...]]
     is_alone: bool
+    is_start: bool = False
 
 
 _CHUNKSERVER_CALLS = {
     "pool": ("pwritev2", "fsync", "rename", "unlink", "mkdir", "write"),
     "main": ("fsync", "mkdir", "ftruncate"),
 }
+_START_CALLS: dict[str, tuple[str, ...]] = {"pool": ("pwritev2", "fsync", "rename", "unlink", "mkdir")}
 _MASTER_CALLS = {
     "pool": ("pwrite64", "fsync", "fdatasync", "ftruncate", "unlink", "write"),
     "main": ("fsync", "mkdir", "ftruncate"),
 }
+#: What is removed goes to the trash, and from there, while the next numbers run.
+_HASTE = ("--retention", "0s", "--collection-grace", "1s", "--trash-delay", "5s")
+_THREE = ClusterShape(master_options=_HASTE)
+_ONE = ClusterShape(chunkservers=1, replicas=1, min_replicas=1, master_options=_HASTE)
 TARGETS = {
-    "master": Target("master", ClusterShape(), _MASTER_CALLS, is_alone=True),
-    "chunkserver": Target("cs-2", ClusterShape(), _CHUNKSERVER_CALLS, is_alone=False),
-    "only-copy": Target("cs-1", ClusterShape(1, 1, 1), _CHUNKSERVER_CALLS, is_alone=True),
+    "master": Target("master", _THREE, _MASTER_CALLS, is_alone=True),
+    "chunkserver": Target("cs-2", _THREE, _CHUNKSERVER_CALLS, is_alone=False),
+    "only-copy": Target("cs-1", _ONE, _CHUNKSERVER_CALLS, is_alone=True),
+    "start": Target("cs-1", _ONE, _START_CALLS, is_alone=True, is_start=True),
 }
 FAULTS = ("kill", "EIO")
 #: What is called so often that it is swept in steps. Calls that change a disk are swept in as many parts beside each
@@ -74,10 +83,17 @@ class SweepPart:
 
 @dataclass(slots=True)
 class SweepResult:
-    """How often the fault struck, and what the clients saw of it."""
+    """How often the fault struck, and what the clients saw of it.
+
+    Attributes:
+        adopted: chunks that starts found unsynced and whole.
+        lost: files that were acknowledged as replicated, and whose only copy could not be synced.
+    """
 
     part: SweepPart
     struck: int = 0
+    adopted: int = 0
+    lost: int = 0
     seconds: float = 0.0
     counts: Counts = field(default_factory=Counts)
 
@@ -85,7 +101,8 @@ class SweepResult:
         counts = self.counts
         return (
             f"{self.part!s:<38} n={self.struck:<4} acknowledged={counts.acknowledged:<5} refused={counts.refused:<4} "
-            f"unknown={counts.unknown}, of these done={counts.unknown_done}; {self.seconds:.0f} s"
+            f"unknown={counts.unknown}, of these done={counts.unknown_done}; adopted={self.adopted} lost={self.lost}; "
+            f"{self.seconds:.0f} s"
         )
 
 

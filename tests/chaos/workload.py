@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import dstore
+from dstore.core.chunks import Durability
 from dstore.core.errors import CommitUnknown, DeadlineExceeded, DstoreError, NotReady, OutOfSpace, Unavailable
 from dstore.core.ids import RequestId
 
@@ -28,7 +29,10 @@ _PAUSE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One mutation: ``put``, ``write`` (in chunks, however small), ``mkdir``, ``rename`` or ``remove`` (of a tree)."""
+    """One mutation: ``put``, ``write`` (in chunks, however small), ``mkdir``, ``rename`` or ``remove`` (of a tree).
+
+    ``replicate`` is a ``write`` that is acknowledged before it is synced; ``abandon`` begins one and gives it up.
+    """
 
     verb: str
     path: str
@@ -46,6 +50,12 @@ class Step:
         elif self.verb == "write":
             async with await client.open(self.path, "wb") as file:
                 await file.write(self.content)
+        elif self.verb in ("replicate", "abandon"):
+            file = await client.open_write(self.path, durability=Durability.REPLICATED.value)
+            async with file:
+                await file.write(self.content)
+                if self.verb == "abandon":
+                    await file.discard()
         elif self.verb == "mkdir":
             await client.make_directory(self.path)
         elif self.verb == "rename":
@@ -56,7 +66,9 @@ class Step:
 
     def apply(self, model: Model) -> None:
         """Do the same to the model."""
-        if self.verb in ("put", "write"):
+        if self.verb == "abandon":
+            return
+        if self.verb in ("put", "write", "replicate"):
             model[self.path] = self.content
         elif self.verb == "mkdir":
             model[self.path] = None
@@ -71,10 +83,11 @@ class Step:
 def scripted_steps(root: str, chunk_size_bytes: int) -> list[Step]:
     """Return the workload below ``root``: put, overwrite, rename, replace by rename, remove.
 
-    Files have 0 to 2 chunks; small ones are kept in their manifests, and some are not.
+    Files have 0 to 2 chunks, and one has 4; small ones are kept in their manifests, and some are not.
     """
     source = random.Random(root)
     one, two = chunk_size_bytes // 5, chunk_size_bytes + chunk_size_bytes // 3
+    four = 3 * chunk_size_bytes + one
 
     def put(name: str, size_bytes: int, verb: str = "put") -> Step:
         return Step(verb, f"{root}/{name}", content=source.randbytes(size_bytes))
@@ -89,14 +102,27 @@ def scripted_steps(root: str, chunk_size_bytes: int) -> list[Step]:
         put("d", one, "write"),
         Step("rename", f"{root}/d", f"{root}/a"),
         Step("remove", f"{root}/c"),
+        put("f", one, "replicate"),
+        # Several chunks at once, of several groups.
+        put("g", four, "replicate"),
         Step("mkdir", f"{root}/tree"),
         put("tree/x", one, "write"),
         Step("rename", f"{root}/tree", f"{root}/moved"),
         put("tree", one),
         Step("remove", f"{root}/moved"),
+        Step("rename", f"{root}/f", f"{root}/a"),
+        put("f", one, "replicate"),
+        Step("remove", f"{root}/g"),
+        put("given-up", two, "abandon"),
         put("small", one),
         put("last", one, "write"),
     ]
+
+
+def unsynced_steps(root: str, chunk_size_bytes: int) -> list[Step]:
+    """Return steps of which the last, a write of two chunks, is acknowledged before it is synced."""
+    content = random.Random(root).randbytes(chunk_size_bytes + 1)
+    return [Step("mkdir", root), Step("replicate", f"{root}/f", content=content)]
 
 
 @dataclass(slots=True)

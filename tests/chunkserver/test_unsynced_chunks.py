@@ -3,58 +3,25 @@
 import asyncio
 import contextlib
 import errno
-from dataclasses import replace
 
 import pytest
-from small_cluster import CHUNK, Hook, Network, Server, content, get, header_of, no_fault, put, start_server
+from small_cluster import CHUNK, Network, get, no_fault, put, start_server
+from unsynced_server import DATA, GROUP, GROUP_NAME, fails, promised, relaxed, server_with_unsynced
 from upkeep_cluster import chunk, upkeep_cluster
 from virtual_time import virtually
 
 from dstore.chunkserver import unsynced
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.paths import chunk_path, discarded_path, doubt_path
-from dstore.core.chunks import ChainMember, Durability, WriteHeader, WriteResult
+from dstore.core.chunks import Durability
 from dstore.core.digests import HeldChunk
 from dstore.core.errors import Corrupt, DstoreError, NotFound, NotReady, Unavailable
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.limits import UNSYNCED_AGE_MAX_S, UNSYNCED_MARKS_LINGER_S
 from dstore.core.upkeep import GroupDoubt
 
-DATA = content(20_000)
-GROUP = CHUNK.group_id
-GROUP_NAME = f"{GROUP:08x}"
 #: Much more than syncing takes in virtual time.
 SOON_S = UNSYNCED_AGE_MAX_S / 2
-
-
-def relaxed(chunk_id: ChunkId = CHUNK, *, chain: tuple[ChainMember, ...] = (), data: bytes = DATA) -> WriteHeader:
-    return replace(header_of(data, chunk_id, chain=chain), durability=Durability.REPLICATED)
-
-
-def promised(result: WriteResult) -> list[Durability]:
-    return [ack.durability for ack in result.replicas]
-
-
-async def never_syncs(operation: str, path: str) -> None:
-    """Let syncs of chunks hang."""
-    if operation == "sync" and f"{GROUP_NAME}-" in path:
-        await asyncio.sleep(1e6)
-
-
-def fails(operation: str, part: str, number: int = errno.EIO) -> Hook:
-    async def before(called: str, path: str) -> None:
-        if called == operation and part in path:
-            raise OSError(number, "It fails.")
-
-    return before
-
-
-async def server_with_unsynced() -> Server:
-    """Return a server that has acknowledged ``CHUNK`` and cannot sync it."""
-    server = await start_server()
-    server.disk.before = never_syncs
-    assert promised(await put(server.service, DATA, relaxed())) == [Durability.REPLICATED]
-    return server
 
 
 def test_a_chunk_is_acknowledged_when_it_is_written_and_is_durable_soon() -> None:
