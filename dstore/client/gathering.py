@@ -27,7 +27,7 @@ class Gatherer(Generic[Item, Answer]):
         items_max: int,
         calls_max: int,
         *,
-        size_of: Callable[[Item], int] = lambda _: 0,
+        size_of: Callable[[Item], int] | None = None,
         size_bytes_max: int = 0,
     ) -> None:
         """Ask with ``call``, which returns as many answers as there are items, in their order.
@@ -44,6 +44,7 @@ class Gatherer(Generic[Item, Answer]):
         self._size_bytes_max = size_bytes_max
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._calls: dict[asyncio.Task[Sequence[Answer]], list[asyncio.Future[Answer]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_scheduled = False
         self._is_closed = False
 
@@ -62,7 +63,10 @@ class Gatherer(Generic[Item, Answer]):
                 "the calls for many files.",
                 reason="TOO_MANY_CALLS",
             )
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            # Asked once: Python 3.11 makes a system call of it.
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future))
         self._send_soon(loop)
@@ -105,15 +109,17 @@ class Gatherer(Generic[Item, Answer]):
         items: list[Item] = []
         futures: list[asyncio.Future[Answer]] = []
         size_bytes = 0
-        while self._waiting and len(items) < self._items_max:
-            item, future = self._waiting[0]
+        waiting, size_of = self._waiting, self._size_of
+        while waiting and len(items) < self._items_max:
+            item, future = waiting[0]
             if not future.done():
-                size_bytes += self._size_of(item)
-                if items and size_bytes > self._size_bytes_max:
-                    break
+                if size_of is not None:
+                    size_bytes += size_of(item)
+                    if items and size_bytes > self._size_bytes_max:
+                        break
                 items.append(item)
                 futures.append(future)
-            self._waiting.popleft()
+            waiting.popleft()
         return tuple(items), futures
 
     def _answered(self, loop: asyncio.AbstractEventLoop, call: asyncio.Task[Sequence[Answer]]) -> None:

@@ -97,7 +97,8 @@ async def open_verified(
         groups = {group.group_id: group for group in opened.page.groups}
         records = await _all_records(namespace, path, opened, groups)
         check_records(path, manifest, records)
-    await marks.note(cluster_id, manifest.parent_id, manifest.name, manifest.version)
+    if manifest.version > seen:
+        await marks.note(cluster_id, manifest.parent_id, manifest.name, manifest.version)
     return VerifiedFile(
         path=path,
         cluster_id=cluster_id,
@@ -127,6 +128,16 @@ def compare_manifest(path: str, manifest: Manifest, info: FileInfo, *, parent_id
     Raises:
         Corrupt: reason ``MANIFEST_MISMATCH``, naming what differs.
     """
+    if (
+        info.kind is FileKind.FILE
+        and info.file_id == manifest.file_id
+        and info.version == manifest.version
+        and name == manifest.name
+        and parent_id == manifest.parent_id
+        and info.size_bytes == manifest.size_bytes
+        and info.chunk_count == manifest.chunk_count
+    ):
+        return
     for what, said, sealed in (
         ("kind", info.kind, FileKind.FILE),
         ("file id", info.file_id, manifest.file_id),

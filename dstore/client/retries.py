@@ -85,13 +85,17 @@ class Retries:
         deadline_s = self._deadline_s()
         for attempt_index in range(1 << 32):
             try:
-                return await self._attempt(call)
+                answer = await call()
             except DstoreError as error:
+                self._note_failure(error)
                 if error.reason in _LASTING_REASONS or not _passes(error):
                     raise
                 delay_s = self._delay_s(attempt_index)
                 if self._clock.monotonic_s() + delay_s > deadline_s:
                     raise self._unreachable(error) from error
+            else:
+                self._is_reached = True
+                return answer
             await asyncio.sleep(delay_s)
         raise AssertionError("the deadline comes first")
 
@@ -181,22 +185,21 @@ class Retries:
         unknown.__cause__ = error
         return unknown
 
-    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            answer = await call()
-        except _PASSING as error:
-            if not self._is_reached and "http1" in error.message.lower():
-                raise self._not_a_master(error) from error
-            raise
-        except (NotReady, Internal) as error:
-            if not self._is_reached and (error.reason == "SERVICE_NOT_OFFERED" or isinstance(error, Internal)):
-                raise self._not_a_master(error) from error
-            raise
-        except DstoreError:
+    def _note_failure(self, error: DstoreError) -> None:
+        """Learn from an error whether there is a master.
+
+        Raises:
+            NotReady: reason ``NOT_A_DSTORE_MASTER``.
+        """
+        if isinstance(error, _PASSING):
+            is_foreign = "http1" in error.message.lower()
+        elif isinstance(error, NotReady | Internal):
+            is_foreign = error.reason == "SERVICE_NOT_OFFERED" or isinstance(error, Internal)
+        else:
             self._is_reached = True
-            raise
-        self._is_reached = True
-        return answer
+            return
+        if is_foreign and not self._is_reached:
+            raise self._not_a_master(error) from error
 
     def _deadline_s(self) -> float:
         patience_s = self._patience_s if self._is_reached else min(self._patience_s, FIRST_CONTACT_PATIENCE_S)

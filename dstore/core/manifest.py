@@ -19,7 +19,7 @@ from dstore.core.limits import (
     INLINE_SIZE_BYTES_MAX,
     SEALED_MANIFEST_SIZE_BYTES_MAX,
 )
-from dstore.core.paths import split_path
+from dstore.core.paths import is_plain_name, split_path
 
 MAGIC = b"DSMF"
 #: Of a manifest of chunks, and of one that holds the whole file.
@@ -81,7 +81,7 @@ class Manifest:
             InvalidRequest: reason ``MANIFEST_INVALID``, when a field is out of its range.
             LimitExceeded: reason ``MANIFEST_TOO_LARGE``, when the attributes take too much space.
         """
-        problem = _problem(self)
+        problem = _range_problem(self) or _problem(self)
         if problem is not None:
             raise InvalidRequest(
                 f"This manifest cannot be encoded: {problem}. Correct the field.", reason="MANIFEST_INVALID"
@@ -132,7 +132,9 @@ def decode(encoded: bytes) -> Manifest:
         raise _invalid(f"it has {len(encoded)} bytes, the limit is {MANIFEST_SIZE_BYTES_MAX}")
     if len(encoded) < _FIXED.size:
         raise _invalid("it ends inside its fixed fields")
-    magic, format_version, *fields, name_size_bytes = _FIXED.unpack_from(encoded)
+    fixed = _FIXED.unpack_from(encoded)
+    magic, format_version, cluster, file_id, version, size_bytes, chunk_size_bytes = fixed[:7]
+    chunk_count, digest, parent_id, created_ns, modified_ns, name_size_bytes = fixed[7:]
     if magic != MAGIC:
         raise _invalid("it does not start with the magic of a manifest")
     if format_version not in (FORMAT_VERSION, FORMAT_VERSION_WITH_CONTENT):
@@ -143,28 +145,27 @@ def decode(encoded: bytes) -> Manifest:
     rest = _Rest(encoded, _FIXED.size)
     name = rest.take_text(name_size_bytes)
     attribute_count = rest.take_number(_COUNT)
-    attributes = tuple(_take_attribute(rest) for _ in range(attribute_count)) if attribute_count else ()
+    attributes = tuple([_take_attribute(rest) for _ in range(attribute_count)]) if attribute_count else ()
     content = rest.take(rest.take_number(_SIZE)) if format_version == FORMAT_VERSION_WITH_CONTENT else b""
     if rest.offset != len(encoded):
         raise _invalid("bytes follow its end")
     if format_version == FORMAT_VERSION_WITH_CONTENT and not content:
         raise _invalid("its content is empty, which another format version says")
-    cluster, file_id, version, size_bytes, chunk_size_bytes = fields[:5]
-    chunk_count, digest, parent_id, created_ns, modified_ns = fields[5:]
+    # By position, and numbers without their names: this is done for every file that is opened.
     manifest = Manifest(
-        cluster_id=ClusterId(uuid_from_bytes(cluster)),
-        file_id=FileId(file_id),
-        version=Version(version),
-        size_bytes=size_bytes,
-        chunk_size_bytes=chunk_size_bytes,
-        chunk_count=chunk_count,
-        chunks_digest=digest,
-        parent_id=FileId(parent_id),
-        name=name,
-        created_ns=created_ns,
-        modified_ns=modified_ns,
-        attributes=attributes,
-        content=content,
+        ClusterId(uuid_from_bytes(cluster)),
+        file_id,
+        version,
+        size_bytes,
+        chunk_size_bytes,
+        chunk_count,
+        digest,
+        parent_id,
+        name,
+        created_ns,
+        modified_ns,
+        attributes,
+        content,
     )
     problem = _problem(manifest)
     if problem is not None:
@@ -240,7 +241,11 @@ class _Rest:
         return taken
 
     def take_number(self, number: struct.Struct) -> int:
-        return int(number.unpack(self.take(number.size))[0])
+        start = self.offset
+        self.offset = end = start + number.size
+        if end > len(self.encoded):
+            raise _invalid("it ends in the middle of a field")
+        return int(number.unpack_from(self.encoded, start)[0])
 
     def take_text(self, size_bytes: int) -> str:
         try:
@@ -254,8 +259,8 @@ def _take_attribute(rest: _Rest) -> tuple[str, bytes]:
     return name, rest.take(rest.take_number(_SIZE))
 
 
-def _problem(manifest: Manifest) -> str | None:
-    """Return what is wrong with the fields, or None."""
+def _range_problem(manifest: Manifest) -> str | None:
+    """Return which field has no place in the layout, or None; what was read from there needs no such look."""
     if not (
         0 <= manifest.file_id < 1 << 64
         and 0 <= manifest.version < 1 << 64
@@ -265,26 +270,35 @@ def _problem(manifest: Manifest) -> str | None:
         return "a number does not fit 64 bits"
     if not (-(1 << 63) <= manifest.created_ns < 1 << 63 and -(1 << 63) <= manifest.modified_ns < 1 << 63):
         return "a time does not fit 64 bits"
+    if len(manifest.chunks_digest) != DIGEST_SIZE_BYTES:
+        return f"the digest of the chunks has {len(manifest.chunks_digest)} bytes, not {DIGEST_SIZE_BYTES}"
+    try:
+        parse_uuid(manifest.cluster_id, what="cluster id")
+    except InvalidRequest as error:
+        return error.message.rstrip(".")
+    return None
+
+
+def _problem(manifest: Manifest) -> str | None:
+    """Return what is wrong with the fields, though each has its place in the layout, or None."""
     if not CHUNK_SIZE_BYTES_MIN <= manifest.chunk_size_bytes <= CHUNK_SIZE_BYTES_MAX:
         return (
             f"the chunk size {manifest.chunk_size_bytes} is not between {CHUNK_SIZE_BYTES_MIN} and "
             f"{CHUNK_SIZE_BYTES_MAX}"
         )
-    if len(manifest.chunks_digest) != DIGEST_SIZE_BYTES:
-        return f"the digest of the chunks has {len(manifest.chunks_digest)} bytes, not {DIGEST_SIZE_BYTES}"
     if manifest.content:
         problem = _content_problem(manifest)
         if problem is not None:
             return problem
     elif manifest.chunk_count != -(-manifest.size_bytes // manifest.chunk_size_bytes):
         return f"{manifest.size_bytes} bytes do not make {manifest.chunk_count} chunks"
-    try:
-        parse_uuid(manifest.cluster_id, what="cluster id")
-        if split_path("/" + manifest.name) != (manifest.name,):
-            return "the name is not one name"
-    except InvalidRequest as error:
-        return error.message.rstrip(".")
-    return _attributes_problem(manifest.attributes)
+    if not is_plain_name(manifest.name):
+        try:
+            if split_path("/" + manifest.name) != (manifest.name,):
+                return "the name is not one name"
+        except InvalidRequest as error:
+            return error.message.rstrip(".")
+    return _attributes_problem(manifest.attributes) if manifest.attributes else None
 
 
 def _content_problem(manifest: Manifest) -> str | None:

@@ -43,6 +43,17 @@ def split_path(path: str) -> tuple[str, ...]:
     return names
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name is certainly allowed, as most are; what is not plain is looked at closely by ``split_path``."""
+    return (
+        0 < len(name) <= NAME_SIZE_BYTES_MAX
+        and name.isascii()
+        and "/" not in name
+        and "\0" not in name
+        and name not in (".", "..")
+    )
+
+
 def _check_name(path: str, name: str) -> None:
     if name == "":
         raise _invalid(path, "PATH_EMPTY_NAME", "it has an empty name between two slashes; remove one slash")

@@ -1,7 +1,7 @@
 """Derived keys and bound identities: one way to join parts, one way to derive."""
 
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+import hmac
+from functools import lru_cache
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.ids import ClusterId, FileId, uuid_bytes
@@ -10,6 +10,11 @@ KEY_SIZE_BYTES = 32
 #: Of AES-256-GCM-SIV, under which everything but the chunks is sealed.
 NONCE_SIZE_BYTES = 12
 TAG_SIZE_BYTES = 16
+
+#: What one step of HKDF-Expand gives with SHA-512; no key of dstore is longer.
+_BLOCK_SIZE_BYTES = 64
+#: Labels, for the few clusters that a process knows.
+_PREFIXES_CACHED_MAX = 64
 
 
 def length_prefixed(*parts: bytes) -> bytes:
@@ -24,7 +29,28 @@ def derive_key(key: bytes, *info: bytes, size_bytes: int = KEY_SIZE_BYTES) -> by
         InvalidRequest: reason ``KEY_SIZE_INVALID``.
     """
     check_key_size(key)
-    return HKDFExpand(SHA512(), size_bytes, length_prefixed(*info)).derive(key)
+    return expand(key, length_prefixed(*info), size_bytes=size_bytes)
+
+
+def expand(key: bytes, info: bytes, *, size_bytes: int = KEY_SIZE_BYTES) -> bytes:
+    """Return HKDF-Expand-SHA512 of ``key`` with ``info`` as it is: its first block, which is all that a key needs.
+
+    Raises:
+        InvalidRequest: reason ``KEY_SIZE_INVALID``.
+    """
+    check_key_size(key)
+    assert 0 < size_bytes <= _BLOCK_SIZE_BYTES
+    return hmac.digest(key, info + b"\x01", "sha512")[:size_bytes]
+
+
+def bind_file(label: bytes, cluster_id: ClusterId, file_id: FileId) -> bytes:
+    """Return ``length_prefixed`` of a label and ``file_identity``."""
+    return _file_prefix(label, cluster_id) + file_id.to_bytes(8, "big")
+
+
+@lru_cache(_PREFIXES_CACHED_MAX)
+def _file_prefix(label: bytes, cluster_id: ClusterId) -> bytes:
+    return length_prefixed(label, uuid_bytes(cluster_id)) + (8).to_bytes(4, "big")
 
 
 def file_identity(cluster_id: ClusterId, file_id: FileId) -> tuple[bytes, bytes]:

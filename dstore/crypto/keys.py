@@ -16,10 +16,10 @@ from dstore.crypto.derivation import (
     KEY_SIZE_BYTES,
     NONCE_SIZE_BYTES,
     TAG_SIZE_BYTES,
+    bind_file,
     check_key_size,
     check_nonce_size,
     derive_key,
-    file_identity,
     length_prefixed,
 )
 
@@ -177,7 +177,7 @@ def _unwrap(kek: Kek, wrapped: WrappedKey, cluster_id: ClusterId, file_id: FileI
 
 
 def _binding(cluster_id: ClusterId, file_id: FileId, key_id: bytes) -> bytes:
-    return length_prefixed(b"dstore/dek/v1", *file_identity(cluster_id, file_id), key_id)
+    return bind_file(b"dstore/dek/v1", cluster_id, file_id) + length_prefixed(key_id)
 
 
 def _list_ids(key_ids: list[str]) -> str:

@@ -26,9 +26,9 @@ from dstore.core.manifest import Manifest
 from dstore.crypto.derivation import (
     NONCE_SIZE_BYTES,
     TAG_SIZE_BYTES,
+    bind_file,
     check_nonce_size,
-    derive_key,
-    file_identity,
+    expand,
 )
 from dstore.crypto.keys import KEY_ID_SIZE_BYTES
 
@@ -249,11 +249,11 @@ def _last_bytes(path: bytes, size_bytes: int) -> bytes:
 
 
 def _manifest_cipher(dek: bytes, cluster_id: ClusterId, file_id: FileId) -> AESGCMSIV:
-    return AESGCMSIV(derive_key(dek, b"dstore/manifest/v1", *file_identity(cluster_id, file_id)))
+    return AESGCMSIV(expand(dek, bind_file(b"dstore/manifest/v1", cluster_id, file_id)))
 
 
 def _descriptor_cipher(dek: bytes, cluster_id: ClusterId, file_id: FileId) -> AESGCMSIV:
-    return AESGCMSIV(derive_key(dek, b"dstore/descriptor/v1", *file_identity(cluster_id, file_id)))
+    return AESGCMSIV(expand(dek, bind_file(b"dstore/descriptor/v1", cluster_id, file_id)))
 
 
 def _corrupt_manifest(file_id: FileId, why: str) -> Corrupt:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from dstore.core.paths import join_path, split_path
+from dstore.core.paths import is_plain_name, join_path, split_path
 from dstore.master import tree
 from dstore.master.store.base import Transaction
 
-#: Plain names and paths up to these lengths are within all limits, whatever else is in the path.
-_PLAIN_NAME_LENGTH_MAX = 255
+#: Plain names in paths up to this length are within all limits, whatever else is in the path.
 _PLAIN_PATH_LENGTH_MAX = 1024
 
 
@@ -35,7 +34,7 @@ class Directories:
         """
         head, slash, name = path.rpartition("/")
         directory = self._by_path.get(head) if slash else None
-        if directory is not None and _is_plain(name) and len(path) <= _PLAIN_PATH_LENGTH_MAX:
+        if directory is not None and is_plain_name(name) and len(path) <= _PLAIN_PATH_LENGTH_MAX:
             return Place(directory, name, path)
         names = split_path(path)
         if not names:
@@ -45,8 +44,3 @@ class Directories:
         if directory is None:
             directory = self._by_path[head] = tree.resolve_parent(self._tx, names)
         return Place(directory, names[-1], f"{head}/{names[-1]}")
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name is certainly allowed, as most are; the others are looked at closely."""
-    return 0 < len(name) <= _PLAIN_NAME_LENGTH_MAX and name.isascii() and "\0" not in name and name not in (".", "..")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.limits import NAME_SIZE_BYTES_MAX, PATH_DEPTH_MAX, PATH_SIZE_BYTES_MAX
-from dstore.core.paths import join_path, normalize_path, split_path
+from dstore.core.paths import is_plain_name, join_path, normalize_path, split_path
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,12 @@ def test_any_text_is_a_path_in_one_form_or_refused(text: str) -> None:
     else:
         assert split_path(join_path(names)) == names
         assert normalize_path(join_path(names)) == join_path(names)
+
+
+@given(st.text(max_size=4) | st.sampled_from([".", "..", "a/b", "a\0", "ä", "n" * (NAME_SIZE_BYTES_MAX + 1)]))
+def test_a_plain_name_is_one_name(name: str) -> None:
+    assert not is_plain_name(name) or split_path("/" + name) == (name,)
+
+
+def test_most_names_are_plain() -> None:
+    assert all(map(is_plain_name, ("a", "report 7.txt", "...", "n" * NAME_SIZE_BYTES_MAX)))

@@ -73,8 +73,10 @@ def infos_from_proto(results: Sequence[v1.FileInfoResult], count: int) -> tuple[
     """Convert what is known of ``count`` paths."""
     _check_count(results, count)
     return tuple(
-        info_from_proto(result.info) if result.HasField("info") else error_from_proto(result.error)
-        for result in results
+        [
+            info_from_proto(result.info) if result.HasField("info") else error_from_proto(result.error)
+            for result in results
+        ]
     )
 
 
@@ -93,8 +95,10 @@ def opened_from_proto(response: v1.OpenFilesResponse, count: int) -> tuple[Opene
     """Convert ``count`` opened files."""
     _check_count(response.results, count)
     return tuple(
-        file_from_proto(result.file) if result.HasField("file") else error_from_proto(result.error)
-        for result in response.results
+        [
+            file_from_proto(result.file) if result.HasField("file") else error_from_proto(result.error)
+            for result in response.results
+        ]
     )
 
 

@@ -103,15 +103,16 @@ def fill_info(message: v1.FileInfo, info: FileInfo) -> None:
 
 def info_from_proto(info: v1.FileInfo) -> FileInfo:
     """Convert what is known of a path."""
+    created, modified = info.create_time, info.modify_time
     return FileInfo(
-        path=info.path,
-        kind=_FILE_KINDS.get(info.kind, FileKind.FILE),
-        file_id=FileId(info.file_id),
-        size_bytes=info.size_bytes,
-        version=Version(info.version),
-        created_ns=time_from_proto(info.create_time),
-        modified_ns=time_from_proto(info.modify_time),
-        chunk_count=info.chunk_count,
+        info.path,
+        _FILE_KINDS.get(info.kind, FileKind.FILE),
+        FileId(info.file_id),
+        info.size_bytes,
+        Version(info.version),
+        created.seconds * 1_000_000_000 + created.nanos,
+        modified.seconds * 1_000_000_000 + modified.nanos,
+        info.chunk_count,
     )
 
 
@@ -168,7 +169,7 @@ def wrapped_keys_to_proto(keys: Iterable[WrappedKey]) -> list[v1.WrappedKey]:
 
 def wrapped_keys_from_proto(keys: Iterable[v1.WrappedKey]) -> tuple[WrappedKey, ...]:
     """Convert wrapped keys, within their bounds."""
-    converted = tuple(WrappedKey(kind=key.kind, key_id=key.key_id, data=key.data) for key in keys)
+    converted = tuple([WrappedKey(key.kind, key.key_id, key.data) for key in keys])
     if len(converted) > WRAPPED_KEYS_MAX:
         raise LimitExceeded(
             f"{len(converted)} wrapped keys, the limit is {WRAPPED_KEYS_MAX}; use fewer recipients.",

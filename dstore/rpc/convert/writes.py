@@ -181,11 +181,11 @@ def fill_opened(message: namespace_v1.OpenFileResponse, opened: OpenedFile) -> N
 def opened_from_proto(response: namespace_v1.OpenFileResponse) -> OpenedFile:
     """Convert an opened file."""
     return OpenedFile(
-        info=info_from_proto(response.info),
-        cluster_id=cluster_id_from_text(response.cluster_id),
-        parent_id=FileId(response.parent_id),
-        chunk_size_bytes=response.chunk_size_bytes,
-        sealed_manifest=response.sealed_manifest,
-        wrapped_keys=wrapped_keys_from_proto(response.wrapped_keys),
-        page=page_from_proto(response.chunks, response.groups),
+        info_from_proto(response.info),
+        cluster_id_from_text(response.cluster_id),
+        FileId(response.parent_id),
+        response.chunk_size_bytes,
+        response.sealed_manifest,
+        wrapped_keys_from_proto(response.wrapped_keys),
+        page_from_proto(response.chunks, response.groups),
     )
