@@ -1,6 +1,8 @@
 """What callers may pass, checked before anything is called."""
 
+import operator
 import os
+from collections.abc import Iterable
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import ABSENT, ANY, Precondition, PreconditionKind
@@ -10,16 +12,33 @@ LocalPath = str | os.PathLike[str]
 
 
 def check_range(offset: int, length: int | None) -> None:
-    """Refuse a range that starts or ends before the beginning.
+    """Refuse a range that starts or ends before the beginning, or is not counted in whole bytes.
 
     Raises:
         InvalidRequest: reason ``RANGE_INVALID``.
     """
-    if offset < 0 or (length is not None and length < 0):
-        end = "to the end" if length is None else f"of {length} bytes"
+    try:
+        is_possible = operator.index(offset) >= 0 and (length is None or operator.index(length) >= 0)
+    except TypeError:
+        is_possible = False
+    if not is_possible:
+        end = "to the end" if length is None else f"of {length!r:.100} bytes"
         raise InvalidRequest(
-            f"There is no range from {offset} {end}: neither the offset nor the length may be negative.",
+            f"There is no range from {offset!r:.100} {end}: offset and length are whole numbers, and neither may be "
+            "negative; a length may be None, for all that follows.",
             reason="RANGE_INVALID",
+        )
+
+
+def check_items(items: object, *, what: str) -> None:
+    """Refuse what is no list of items, and a single path in place of one, whose letters would be taken for paths.
+
+    Raises:
+        InvalidRequest: reason ``ITEMS_INVALID``.
+    """
+    if isinstance(items, str | bytes | bytearray | memoryview) or not isinstance(items, Iterable):
+        raise InvalidRequest(
+            f"Give {what}, not {type(items).__name__}; a single one goes into a list.", reason="ITEMS_INVALID"
         )
 
 

@@ -282,10 +282,11 @@ class AsyncClient:
     ) -> list[FileInfo | DstoreError]:
         """Store many files, each as ``put``; return for each its outcome or its error, in their order.
 
-        Each file becomes visible by itself. Of several for one path, each is stored after the one before it.
+        Each file becomes visible by itself. Of several for one path, each is stored after the one before it. All
+        items are taken before the first is stored: what an iterable raises is raised, and nothing is stored.
 
         Raises:
-            InvalidRequest: reason ``DURABILITY_INVALID``; nothing was stored.
+            InvalidRequest: reason ``DURABILITY_INVALID`` or ``ITEMS_INVALID``; nothing was stored.
         """
         precondition = precondition_of(if_absent, None)
         return await many_files.put_many(self._contact, self._storing, files, precondition, durability)

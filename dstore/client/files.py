@@ -241,10 +241,11 @@ def as_bytes_view(data: "ReadableBuffer") -> memoryview:
     try:
         view = memoryview(data)
         return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
-    except TypeError:
+    except (TypeError, ValueError, BufferError):
+        # ValueError: it was released, or has items of a format of its own.
         raise InvalidRequest(
-            f"Data must be bytes, bytearray, memoryview or another buffer, not {type(data).__name__}; encode text "
-            "first.",
+            f"Data must be bytes, bytearray, memoryview or another buffer that can be read as bytes, not "
+            f"{type(data).__name__}; encode text first.",
             reason="DATA_NOT_BYTES",
         ) from None
 

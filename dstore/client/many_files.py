@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dstore.client import answers
+from dstore.client.arguments import check_items
 from dstore.client.concurrency import run_together
 from dstore.client.contact import Contact
 from dstore.client.fetching import Fetching
@@ -91,9 +92,11 @@ async def put_many(
     #: In the first round the first file of each path, in the second the second: the last one stands.
     rounds: list[list[tuple[int, str, memoryview]]] = []
     rounds_of: defaultdict[str, int] = defaultdict(int)
+    check_items(files, what="a mapping of paths to contents, or a list of such pairs")
     items = files.items() if isinstance(files, Mapping) else files
-    for index, (path, data) in enumerate(items):
+    for index, item in enumerate(items):
         try:
+            path, data = _pair(item)
             path, view = normalize_path(path), as_bytes_view(data)
         except InvalidRequest as error:
             outcomes.note(index, error)
@@ -203,6 +206,7 @@ async def _in_calls(
     calls_max: int,
 ) -> None:
     """Make calls about all valid paths, up to ``calls_max`` of them at once."""
+    check_items(paths, what="a list of paths")
     names: dict[int, str] = {}
     for index, path in enumerate(paths):
         try:
@@ -224,6 +228,18 @@ async def _in_calls(
                 outcomes.note_call(indexes, found)
 
     await run_together(work() for _ in range(calls_max))
+
+
+def _pair(item: "tuple[str, ReadableBuffer]") -> "tuple[str, ReadableBuffer]":
+    """Return an item if it is one."""
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise InvalidRequest(
+            f"A file to store is a pair of its path and its content, not {type(item).__name__}"
+            f"{f' of {len(item)}' if isinstance(item, tuple | list) else ''}; give both.",
+            reason="ITEMS_INVALID",
+        )
+    path, data = item
+    return path, data
 
 
 def _cut_by_size(

@@ -6,7 +6,7 @@ fetches of one frame at most. A range that has a run for itself is one fetch, wh
 
 import io
 import operator
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from dstore.client.arguments import check_range
@@ -63,6 +63,11 @@ def check_ranges(ranges: Sequence[Range], offset: int = 0, length: int | None = 
     """
     if offset != 0 or length is not None:
         raise InvalidRequest("Give an offset and a length, or ranges, but not both.", reason="RANGE_INVALID")
+    if not isinstance(ranges, Collection):
+        raise InvalidRequest(
+            f"The ranges are no list but {type(ranges).__name__}; give a list of pairs of offset and length.",
+            reason="RANGE_INVALID",
+        )
     if len(ranges) > RANGES_MAX:
         raise LimitExceeded(
             f"{len(ranges)} ranges are asked for at once; the limit is {RANGES_MAX}. Ask for them in several calls.",

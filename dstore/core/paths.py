@@ -14,6 +14,9 @@ def split_path(path: str) -> tuple[str, ...]:
     Raises:
         InvalidRequest: with a reason that starts with ``PATH_`` and a sentence that says how to write it.
     """
+    # Callers without a type checker pass pathlib's paths, bytes and None.
+    if not isinstance(path, str):
+        raise _invalid(repr(path), "PATH_NOT_TEXT", f"it is no text but {type(path).__name__}; give a str")
     if not path.startswith("/"):
         raise _invalid(path, "PATH_NOT_ABSOLUTE", "it does not start with '/'; write /" + path)
     if "\0" in path:

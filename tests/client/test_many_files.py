@@ -1,7 +1,12 @@
 """Verbs about many files: each item with its own outcome, in order, whatever happens to the others."""
 
 import asyncio
+from array import array
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, fail_times, pattern
@@ -110,6 +115,60 @@ async def test_bad_items_among_good_ones(client: AsyncClient, cluster: InProcess
         NotFound,
     ]
     assert await cluster.sql("SELECT COUNT(*) FROM live_entries") == [(0,)]
+
+
+async def test_items_of_wrong_types_among_good_ones(client: AsyncClient) -> None:
+    released = memoryview(bytearray(b"gone"))
+    released.release()
+    items: list[Any] = [
+        ("/good", b"1"),
+        None,
+        "/b",
+        (None, b"2"),
+        (b"/bytes", b"3"),
+        (PurePosixPath("/p"), b"4"),
+        ("/released", released),
+        ("/none", None),
+        ("/three", b"5", b"6"),
+        ("/numbers", array("d", [1.0])),
+    ]
+    results = await client.put_many(items)
+    reasons = [getattr(result, "reason", None) for result in results]
+    assert reasons == [
+        *(None, "ITEMS_INVALID", "ITEMS_INVALID", "PATH_NOT_TEXT", "PATH_NOT_TEXT", "PATH_NOT_TEXT"),
+        *("DATA_NOT_BYTES", "DATA_NOT_BYTES", "ITEMS_INVALID", None),
+    ]
+    assert [info.name async for info in client.list("/")] == ["good", "numbers"]
+    paths: list[Any] = [None, "/good", 5, b"/good"]
+    expected = ["PATH_NOT_TEXT", None, "PATH_NOT_TEXT", "PATH_NOT_TEXT"]
+    for found in (await client.get_many(paths), await client.stat_many(paths), await client.remove_many(paths)):
+        assert [getattr(result, "reason", None) for result in found] == expected
+
+
+@pytest.mark.parametrize("items", [None, 5, "/d", b"/d"])
+async def test_what_is_no_list(client: AsyncClient, items: Any) -> None:
+    """A single path is no list of its letters, of which the first names the root."""
+    await client.make_directory("/d")
+    for verb in (client.put_many, client.get_many, client.stat_many, partial(client.remove_many, recursive=True)):
+        with pytest.raises(
+            InvalidRequest, match=f"not {type(items).__name__}; a single one goes into a list"
+        ) as caught:
+            await verb(items)
+        assert caught.value.reason == "ITEMS_INVALID"
+
+
+async def test_an_iterable_that_raises_stores_and_removes_nothing(client: AsyncClient) -> None:
+    await client.put("/old", b"0")
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        yield "/new", b"1"
+        raise LookupError("Mine.")
+
+    with pytest.raises(LookupError, match="Mine"):
+        await client.put_many(files())
+    with pytest.raises(LookupError, match="Mine"):
+        await client.remove_many(path.replace("new", "old") for path, _ in files())
+    assert [info.name async for info in client.list("/")] == ["old"]
 
 
 async def test_trees_are_removed_with_what_is_in_them(client: AsyncClient) -> None:

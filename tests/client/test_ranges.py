@@ -1,6 +1,7 @@
 """Several ranges of one file at once: what is fetched together, and that every byte is the right one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -122,6 +123,13 @@ def chunks_of(fetch: Fetch, chunk_size_bytes: int) -> range:
 def test_bad_ranges_are_named(bad: Range) -> None:
     with pytest.raises(InvalidRequest, match="Range 1 is") as caught:
         check_ranges([(0, 1), bad])
+    assert caught.value.reason == "RANGE_INVALID"
+
+
+@pytest.mark.parametrize("bad", [5, ((0, 1) for _ in range(2))], ids=["number", "generator"])
+def test_ranges_are_a_list(bad: Any) -> None:
+    with pytest.raises(InvalidRequest, match="give a list of pairs") as caught:
+        check_ranges(bad)
     assert caught.value.reason == "RANGE_INVALID"
 
 

@@ -1,5 +1,9 @@
 """Every path has one form; everything else is refused with its own reason."""
 
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +76,10 @@ def test_a_plain_name_is_one_name(name: str) -> None:
 
 def test_most_names_are_plain() -> None:
     assert all(map(is_plain_name, ("a", "report 7.txt", "...", "n" * NAME_SIZE_BYTES_MAX)))
+
+
+@pytest.mark.parametrize("path", [None, 5, b"/f", PurePosixPath("/f"), ["/f"]])
+def test_what_is_no_text_is_named(path: Any) -> None:
+    with pytest.raises(InvalidRequest, match=f"{re.escape(repr(path))}.* no text but {type(path).__name__}") as caught:
+        split_path(path)
+    assert caught.value.reason == "PATH_NOT_TEXT"
