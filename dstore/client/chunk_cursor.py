@@ -31,7 +31,7 @@ class ChunkCursor:
     def __init__(self, file: VerifiedFile, record: ChunkRecord, offset: int, out: memoryview) -> None:
         self._chunk_plaintext = chunk_length(file.manifest, record.index)
         start, size_bytes, _ = sealed_range(offset, len(out), self._chunk_plaintext)
-        self._opener = _opener(file, record)
+        self._opener = opener_of(file, record)
         self._last_segment = last_segment_index(self._chunk_plaintext)
         self._offset = offset
         self._out = out
@@ -40,21 +40,21 @@ class ChunkCursor:
         self.end = start + size_bytes
 
     def accept(self, frame: Frame) -> None:
-        """Check and decrypt the next frame.
+        """Decrypt the next frame.
 
         Raises:
             Corrupt: it is not what was asked for; the cursor stays where it is.
         """
-        size_bytes = min(FRAME_SIZE_BYTES, self.end - self.position)
-        if frame.offset != self.position or len(frame.data) != size_bytes:
-            raise Corrupt(
-                f"A frame of {len(frame.data)} bytes from {frame.offset} came in place of {size_bytes} bytes from "
-                f"{self.position}. Use another replica.",
-                reason="FRAME_MISPLACED",
-            )
-        if crc32c(frame.data) != frame.crc32c:
-            raise Corrupt("A frame was altered on its way. Use another replica.", reason="FRAME_CRC_MISMATCH")
-        self.decrypt(frame.data)
+        check_place(frame, self.position, self.end)
+        try:
+            self.decrypt(frame.data)
+        except Corrupt:
+            # The tags say all that the checksum says, and more: it only tells the way from the disk.
+            if crc32c(frame.data) != frame.crc32c:
+                raise Corrupt(
+                    "A frame was altered on its way. Use another replica.", reason="FRAME_CRC_MISMATCH"
+                ) from None
+            raise
 
     def decrypt(self, sealed: Buffer) -> None:
         """Decrypt the next whole segments into place.
@@ -83,7 +83,23 @@ class ChunkCursor:
             self._out[clipped_start:clipped_end] = wanted
 
 
-def _opener(file: VerifiedFile, record: ChunkRecord) -> ChunkOpener:
+def check_place(frame: Frame, position: int, end: int) -> None:
+    """Check that a frame is the next one of what was asked for: from ``position``, up to ``end`` at most.
+
+    Raises:
+        Corrupt: reason ``FRAME_MISPLACED``.
+    """
+    size_bytes = min(FRAME_SIZE_BYTES, end - position)
+    if frame.offset != position or len(frame.data) != size_bytes:
+        raise Corrupt(
+            f"A frame of {len(frame.data)} bytes from {frame.offset} came in place of {size_bytes} bytes from "
+            f"{position}. Use another replica.",
+            reason="FRAME_MISPLACED",
+        )
+
+
+def opener_of(file: VerifiedFile, record: ChunkRecord) -> ChunkOpener:
+    """Return what decrypts a chunk; it is kept with the file."""
     opener = file.openers.get(record.index)
     if opener is None:
         context = chunk_context(file.cluster_id, file.manifest.file_id, record.index)

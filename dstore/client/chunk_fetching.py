@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from dstore.client.chunk_cursor import ChunkCursor
 from dstore.client.opening import VerifiedFile
@@ -32,16 +32,45 @@ _ROUNDS = 2
 WHOLE_RANGE_SIZE_BYTES_MAX = FRAME_SIZE_BYTES
 
 
+class Cursor(Protocol):
+    """What is still to come of one range of a chunk's ciphertext: whole sealed segments, in order."""
+
+    position: int
+    end: int
+
+    def accept(self, frame: Frame) -> None:
+        """Take the next frame and move on.
+
+        Raises:
+            Corrupt: it is not what was asked for; the cursor stays where it is.
+        """
+
+    def decrypt(self, sealed: memoryview) -> None:
+        """Take the next segments, which were read on this machine, and move on.
+
+        Raises:
+            Corrupt: they do not authenticate; the cursor stays where it is.
+        """
+
+
 async def fetch_range(session: Session, file: VerifiedFile, index: int, offset: int, out: memoryview) -> None:
     """Fill ``out`` with the plaintext of chunk ``index`` from ``offset`` on.
+
+    Raises:
+        DstoreError: as ``fetch``.
+    """
+    record = file.records[index]
+    await fetch(session, file, record, ChunkCursor(file, record, offset, out))
+
+
+async def fetch(session: Session, file: VerifiedFile, record: ChunkRecord, cursor: Cursor) -> None:
+    """Get everything that a cursor still lacks.
 
     Raises:
         Corrupt: reason ``CHUNK_CORRUPT``: no replica gave the bytes, and at least one gave wrong ones.
         Unavailable: reason ``CHUNK_UNAVAILABLE``: no replica gave the bytes.
         NotFound: reason ``VERSION_NOT_FOUND``: no replica gave the bytes, and the version is no longer kept.
     """
-    record = file.records[index]
-    cursor = ChunkCursor(file, record, offset, out)
     unsound = await _read_locally(session, file, record, cursor)
     if cursor.position == cursor.end:
         return
@@ -72,9 +101,7 @@ def _note_failure(
     failures.append((replica, error))
 
 
-async def _read_locally(
-    session: Session, file: VerifiedFile, record: ChunkRecord, cursor: ChunkCursor
-) -> Replica | None:
+async def _read_locally(session: Session, file: VerifiedFile, record: ChunkRecord, cursor: Cursor) -> Replica | None:
     """Read what servers on this machine have; return the replica that turned out to be unsound, if one did."""
     group = file.groups.get(record.chunk_id.group_id)
     if session.local is None or group is None:
@@ -83,7 +110,7 @@ async def _read_locally(
 
 
 def _order(
-    session: Session, file: VerifiedFile, record: ChunkRecord, cursor: ChunkCursor, *, first: Replica | None
+    session: Session, file: VerifiedFile, record: ChunkRecord, cursor: Cursor, *, first: Replica | None
 ) -> deque[Replica]:
     group = file.groups.get(record.chunk_id.group_id)
     if group is None:
@@ -104,7 +131,7 @@ def _order(
 async def _first_source(
     session: Session,
     record: ChunkRecord,
-    cursor: ChunkCursor,
+    cursor: Cursor,
     replicas: deque[Replica],
     failures: list[tuple[Replica, DstoreError]],
 ) -> "_Source | None":
@@ -190,7 +217,7 @@ class _Source:
             )
         return frame
 
-    async def take_rest(self, cursor: ChunkCursor) -> None:
+    async def take_rest(self, cursor: Cursor) -> None:
         """Take what comes after the first frame.
 
         Raises:

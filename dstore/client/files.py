@@ -220,13 +220,12 @@ async def collect(length: int, fill: Callable[[memoryview], Awaitable[None]]) ->
     """Return ``length`` bytes that ``fill`` puts in place.
 
     ``BytesIO`` gives out its buffer for writing and then turns it into ``bytes`` without copying it again, which
-    a ``bytearray`` does not.
+    a ``bytearray`` does not. It takes over bytes that nobody else has; those the system gives zeroed, untouched, and
+    page by page where they are first written.
     """
     if length == 0:
         return b""
-    stream = io.BytesIO()
-    stream.seek(length - 1)
-    stream.write(b"\0")
+    stream = io.BytesIO(bytes(length))
     with stream.getbuffer() as target:
         await fill(target)
     return stream.getvalue()

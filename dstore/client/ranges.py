@@ -221,12 +221,9 @@ class _Output:
     def __init__(self, whole: Span) -> None:
         self._start = whole.start
         self._size_bytes = whole.end - whole.start
-        self._stream = io.BytesIO()
-        self._view: memoryview | None = None
-        if self._size_bytes:
-            self._stream.seek(self._size_bytes - 1)
-            self._stream.write(b"\0")
-            self._view = self._stream.getbuffer()
+        # Bytes that nobody else has are taken over as they are, zeroed by the system where they are first written.
+        self._stream = io.BytesIO(bytes(self._size_bytes))
+        self._view = self._stream.getbuffer() if self._size_bytes else None
 
     def target(self, span: Span) -> memoryview:
         """Return the place of a part of the range."""

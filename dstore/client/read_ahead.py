@@ -1,11 +1,14 @@
 """Reads ahead of a caller that reads in sequence, and leaves one that jumps about alone."""
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from dstore.client.held_range import HeldRange
 from dstore.client.reader import FileReader
+from dstore.core.errors import Corrupt
 from dstore.core.limits import (
     CHUNKS_IN_FLIGHT_READ,
     LOCAL_PART_SIZE_BYTES,
@@ -21,12 +24,32 @@ class _Window:
 
     start: int
     length: int
-    buffer: bytearray
+    held: HeldRange
     task: asyncio.Task[None]
 
     @property
     def end(self) -> int:
         return self.start + self.length
+
+    async def read_into(self, out: memoryview) -> None:
+        """Fill ``out`` with the next bytes; the last ones are there only when the end of the range is authentic, too.
+
+        Raises:
+            Corrupt: what came does not authenticate.
+            DstoreError: as ``FileReader.fetch``.
+        """
+        held = self.held
+        done = 0
+        while done < len(out) or (held.is_taken and not held.is_over):
+            if held.is_ready:
+                done += held.take(out[done:])
+                # What comes meanwhile must not wait until everything is decrypted that came before.
+                await asyncio.sleep(0)
+            elif self.task.done():
+                self.task.result()
+                raise AssertionError("a fetch that succeeds brings everything")
+            else:
+                await held.arrival()
 
 
 class ReadAhead:
@@ -38,7 +61,8 @@ class ReadAhead:
     def __init__(self, reader: FileReader) -> None:
         self._reader = reader
         self._windows: deque[_Window] = deque()
-        self._spare_buffers: list[bytearray] = []
+        #: Windows that were read up to their end, and whose streams are still to be.
+        self._ending: set[asyncio.Task[None]] = set()
         self._next_offset = 0
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
         self._windows_max = 0
@@ -49,46 +73,57 @@ class ReadAhead:
         Raises:
             DstoreError: as ``FileReader.read_into``.
         """
-        if len(out) >= 2 * LOCAL_PART_SIZE_BYTES and self._reader.is_local:
-            # There is no way whose time could be hidden, and a window costs a copy, which is most of what is left.
+        is_local = len(out) >= 2 * LOCAL_PART_SIZE_BYTES and self._reader.is_local
+        if is_local or self._reader.file.manifest.content:
+            # There is no way whose time could be hidden.
             await self.stop()
             await self._reader.read_into(offset, out)
             self._next_offset = offset + len(out)
             return
         if offset == self._next_offset:
+            if self._windows_max:
+                # Whoever reads much at once, again and again, gets windows that are worth a stream.
+                self._window_size_bytes = min(max(self._window_size_bytes, len(out)), READ_AHEAD_SIZE_BYTES_MAX)
             self._windows_max = min(self._windows_max + 1, CHUNKS_IN_FLIGHT_READ)
         else:
             await self.stop()
-        end = offset + len(out)
-        position = offset
-        while position < end:
-            window = self._windows[0] if self._windows else None
-            if window is None:
-                # What no window covers is fetched straight into place, and what follows it at the same time.
-                self._fill(end)
-                await self._guard(self._reader.read_into(position, out[position - offset :]))
-                break
-            await self._guard(asyncio.shield(window.task))
-            begin = position - window.start
-            size = min(window.length - begin, end - position)
-            out[position - offset : position - offset + size] = memoryview(window.buffer)[begin : begin + size]
-            position += size
-            if position == window.end:
-                self._spare_buffers.append(self._windows.popleft().buffer)
-                self._fill(position)
-        self._next_offset = end
-        self._fill(end)
+        await self._guard(self._read_into(offset, out))
+        self._next_offset = offset + len(out)
+        self._fill(self._next_offset)
 
     async def stop(self) -> None:
         """Give up what is on its way; the next read that follows another starts small again."""
-        windows, self._windows = self._windows, deque()
-        self._spare_buffers.clear()
+        tasks = [*(window.task for window in self._windows), *self._ending]
+        self._windows.clear()
         self._window_size_bytes = READ_AHEAD_SIZE_BYTES_MIN
         self._windows_max = 0
-        if windows:
-            for window in windows:
-                window.task.cancel()
-            await asyncio.gather(*(window.task for window in windows), return_exceptions=True)
+        if tasks:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read_into(self, offset: int, out: memoryview) -> None:
+        done = 0
+        while done < len(out):
+            position = offset + done
+            if not self._windows:
+                # What no window covers is fetched straight into place, and what follows it at the same time.
+                self._fill(offset + len(out))
+                await self._reader.read_into(position, out[done:])
+                return
+            window = self._windows[0]
+            target = out[done : done + window.end - position]
+            try:
+                await window.read_into(target)
+            except Corrupt:
+                # Which replicas are good, those find out that see to each frame before they go on.
+                await self.stop()
+                await self._reader.read_into(position, out[done:])
+                return
+            done += len(target)
+            if window.held.is_over:
+                self._retire(self._windows.popleft())
+                self._fill(window.end)
 
     async def _guard(self, step: Awaitable[None]) -> None:
         try:
@@ -97,15 +132,22 @@ class ReadAhead:
             await self.stop()
             raise
 
+    def _retire(self, window: _Window) -> None:
+        """Let the stream of a window come to its end by itself."""
+        if not window.task.done():
+            self._ending.add(window.task)
+            window.task.add_done_callback(self._ending.discard)
+
     def _fill(self, start: int) -> None:
         """Start windows behind those that are there, or at ``start`` if there are none."""
         if self._windows:
             start = self._windows[-1].end
         while len(self._windows) < self._windows_max and start < self._reader.size_bytes:
             end = self._window_end(start)
-            buffer = self._take_buffer(end - start)
-            work = self._reader.read_into(start, memoryview(buffer)[: end - start])
-            self._windows.append(_Window(start, end - start, buffer, asyncio.create_task(work)))
+            held = self._reader.hold(start, end - start)
+            task = asyncio.create_task(self._reader.fetch(start, held))
+            task.add_done_callback(functools.partial(_note_end, held))
+            self._windows.append(_Window(start, end - start, held, task))
             self._window_size_bytes = min(2 * self._window_size_bytes, READ_AHEAD_SIZE_BYTES_MAX)
             start = end
 
@@ -116,9 +158,8 @@ class ReadAhead:
         chunk_end = start - start % chunk_size_bytes + chunk_size_bytes
         return min(end - end % SEGMENT_SIZE_BYTES, chunk_end, self._reader.size_bytes)
 
-    def _take_buffer(self, size: int) -> bytearray:
-        while self._spare_buffers:
-            buffer = self._spare_buffers.pop()
-            if len(buffer) >= size:
-                return buffer
-        return bytearray(size)
+
+def _note_end(held: HeldRange, task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # who reads so far hears of it; often nobody does
+    held.wake()

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dstore.client.chunk_fetching import fetch_range
+from dstore.client.chunk_fetching import fetch, fetch_range
 from dstore.client.concurrency import run_together
+from dstore.client.held_range import HeldRange
 from dstore.client.opening import VerifiedFile, chunk_length
 from dstore.client.session import Progress, Session
-from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_READ, LOCAL_PART_SIZE_BYTES
+from dstore.core.limits import CHUNK_SIZE_BYTES_MAX, CHUNKS_IN_FLIGHT_READ, LOCAL_PART_SIZE_BYTES, SEGMENT_SIZE_BYTES
 
 #: Takes the plaintext of one chunk, and the chunk's place in the file.
 Sink = Callable[[int, memoryview], Awaitable[None]]
@@ -42,6 +43,11 @@ def split_range(
         position += size
 
 
+def _local_part_size(length: int) -> int:
+    """Return in which parts threads read so much on this machine: handing over a part takes as long as reading some."""
+    return max(LOCAL_PART_SIZE_BYTES, -(-length // (CHUNKS_IN_FLIGHT_READ * SEGMENT_SIZE_BYTES)) * SEGMENT_SIZE_BYTES)
+
+
 class FileReader:
     """Reads one version of a file; whatever happens to the path meanwhile, all bytes are of that version."""
 
@@ -72,7 +78,7 @@ class FileReader:
             if progress is not None:
                 progress(len(out))
             return
-        part_size_bytes = LOCAL_PART_SIZE_BYTES if self.is_local else None
+        part_size_bytes = _local_part_size(len(out)) if self.is_local else None
         pieces = split_range(offset, len(out), self.file.manifest.chunk_size_bytes, part_size_bytes=part_size_bytes)
         done = 0
 
@@ -86,6 +92,21 @@ class FileReader:
                     progress(done)
 
         await self._run_workers(work, self._parts_touched(offset, len(out), part_size_bytes))
+
+    def hold(self, offset: int, length: int) -> HeldRange:
+        """Return a range, within one chunk and up to the end of a segment, for ``fetch`` to get."""
+        index, inner = divmod(offset, self.file.manifest.chunk_size_bytes)
+        return HeldRange(self.file, self.file.records[index], inner, length)
+
+    async def fetch(self, offset: int, held: HeldRange) -> None:
+        """Get what ``hold`` returned for ``offset``.
+
+        Raises:
+            DstoreError: as ``fetch_range``.
+        """
+        self._session.guard.check()
+        record = self.file.records[offset // self.file.manifest.chunk_size_bytes]
+        await fetch(self._session, self.file, record, held)
 
     async def read_chunks(self, sink: Sink, *, progress: Progress | None = None) -> None:
         """Pass every chunk to ``sink``, in any order, several at once; memory stays bounded.
