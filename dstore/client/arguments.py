@@ -2,11 +2,14 @@
 
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TypeVar
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import ABSENT, ANY, Precondition, PreconditionKind
 from dstore.core.ids import Version
+
+T = TypeVar("T")
 
 LocalPath = str | os.PathLike[str]
 
@@ -40,6 +43,12 @@ def check_items(items: object, *, what: str) -> None:
         raise InvalidRequest(
             f"Give {what}, not {type(items).__name__}; a single one goes into a list.", reason="ITEMS_INVALID"
         )
+
+
+def taken(items: Iterable[T]) -> Iterable[T]:
+    """Return what an iterator or a generator gives as a list; all else as it is."""
+    is_list = isinstance(items, Collection) or not isinstance(items, Iterable)
+    return items if is_list else list(items)
 
 
 def check_mode(mode: str) -> None:

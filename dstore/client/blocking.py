@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from dstore.client.arguments import LocalPath, check_mode
+from dstore.client.arguments import LocalPath, check_mode, taken
 from dstore.client.blocking_files import READ_BUFFER_SIZE_BYTES, RawReadFile, WriteFile
 from dstore.client.client import AsyncClient
 from dstore.client.loop_thread import LoopThread
@@ -134,19 +134,21 @@ class Client:
         durability: str | None = None,
     ) -> list[FileInfo | DstoreError]:
         """Store many files; return for each its outcome or its error, in their order."""
+        # On the caller's thread: what gives the items may call this client, or take its time.
+        files = list(files.items()) if isinstance(files, Mapping) else taken(files)
         return self._run(self._client.put_many(files, if_absent=if_absent, durability=durability))
 
     def get_many(self, paths: Iterable[str]) -> list[bytes | DstoreError]:
         """Return the content of many files, or the error of each, in their order."""
-        return self._run(self._client.get_many(paths))
+        return self._run(self._client.get_many(taken(paths)))
 
     def stat_many(self, paths: Iterable[str]) -> list[FileInfo | DstoreError]:
         """Return what many paths name, or the error of each, in their order."""
-        return self._run(self._client.stat_many(paths))
+        return self._run(self._client.stat_many(taken(paths)))
 
     def remove_many(self, paths: Iterable[str], *, recursive: bool = False) -> list[RemoveResult | DstoreError]:
         """Remove many paths, one after the other; return the outcome or the error of each."""
-        return self._run(self._client.remove_many(paths, recursive=recursive))
+        return self._run(self._client.remove_many(taken(paths), recursive=recursive))
 
     @overload
     def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...

@@ -283,7 +283,8 @@ class AsyncClient:
         """Store many files, each as ``put``; return for each its outcome or its error, in their order.
 
         Each file becomes visible by itself. Of several for one path, each is stored after the one before it. All
-        items are taken before the first is stored: what an iterable raises is raised, and nothing is stored.
+        items are taken before the first is stored: what an iterable raises is raised, and nothing is stored. No data
+        may change before this returns.
 
         Raises:
             InvalidRequest: reason ``DURABILITY_INVALID`` or ``ITEMS_INVALID``; nothing was stored.

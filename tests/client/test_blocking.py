@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, pattern
@@ -18,7 +19,7 @@ from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, p
 from dstore.client.blocking import Client
 from dstore.client.loop_thread import LoopThread
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
-from dstore.core.files import RemoveResult
+from dstore.core.files import FileInfo, RemoveResult
 
 DATA = pattern(5 * CHUNK_SIZE + 3)
 
@@ -221,6 +222,20 @@ def test_a_callback_cannot_wait_for_its_own_client(client: Client, tmp_path: Pat
         client.put_file(local, "/f", progress=call_back)
     assert caught.value.reason == "CALLED_FROM_CALLBACK"
     assert not client.exists("/f")
+
+
+def test_generators_of_items_may_call_the_client(client: Client) -> None:
+    client.put("/a", b"1")
+    copies = client.put_many((f"/{name}", client.get("/a") + name.encode()) for name in "bc")
+    assert [info.path for info in copies if isinstance(info, FileInfo)] == ["/b", "/c"]
+    paths = ["/a", "/b", "/c"]
+    assert client.get_many(info.path for info in client.list("/")) == [b"1", b"1b", b"1c"]
+    infos = client.stat_many(path for path in paths if client.exists(path))
+    assert [info.path for info in infos if isinstance(info, FileInfo)] == paths
+    assert client.remove_many(info.path for info in client.list("/")) == [RemoveResult(1, 0)] * 3
+    assert client.put_many(MappingProxyType({"/d": b"4"})) and client.get_many({"/d": 0}) == [b"4"]
+    with pytest.raises(InvalidRequest, match="a single one goes into a list"):
+        client.remove_many("/d")
 
 
 def test_an_interrupt_ends_the_call_and_leaves_nothing(running: Running) -> None:
