@@ -27,7 +27,6 @@ from dstore.core.limits import (
     CHUNKS_IN_FLIGHT_WRITE,
     FRAME_SIZE_BYTES,
     MESSAGE_SIZE_BYTES_MAX,
-    RELAY_FRAMES_MAX,
 )
 
 SERVICE = "benchmarks.Bare"
@@ -51,7 +50,7 @@ class PipelineOptions:
     chunk_size_bytes: int = CHUNK_SIZE_BYTES_DEFAULT
     chunks_in_flight_write: int = CHUNKS_IN_FLIGHT_WRITE
     chunks_in_flight_read: int = CHUNKS_IN_FLIGHT_READ
-    queue_frames: int = RELAY_FRAMES_MAX
+    queue_frames: int = 2
     disk_threads: int = 2
     uvloop: bool = True
     fresh_files: bool = False

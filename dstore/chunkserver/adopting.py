@@ -65,4 +65,5 @@ async def _copy(source: OpenChunk, copy: NewChunk) -> None:
     while copy.received_bytes < source.header.length_bytes:
         left = source.header.length_bytes - copy.received_bytes
         frame = await source.read(copy.received_bytes, min(FRAME_SIZE_BYTES_MAX, left))
+        copy.sum(frame.data)
         await copy.add(frame.data)

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, field
 
 from dstore.core.checksum import crc32c
+from dstore.core.crc32c_combining import Shift, combined
 from dstore.core.environment import Buffer
 from dstore.core.errors import Corrupt
 from dstore.core.ids import ChunkId, ClusterId, GroupId, uuid_bytes, uuid_from_bytes
@@ -35,6 +36,7 @@ LENGTH_BYTES_MAX = (
 GROUP_ID_MAX = 2**32 - 1
 SEQUENCE_MAX = 2**63 - 1
 
+_shift_by_block = Shift(CHECKSUM_BLOCK_SIZE_BYTES)
 _HEADER = struct.Struct(">8sI16sIQQI")
 _FOOTER_TAIL = struct.Struct(">IIQ8s")
 _CRC = struct.Struct(">I")
@@ -181,14 +183,20 @@ def check_blocks(footer: ChunkFooter, first_block: int, data: Buffer) -> None:
 
 
 class BlockSums:
-    """Computes the footer of a ciphertext that arrives in pieces of any size."""
+    """Computes the footer of a ciphertext that arrives in pieces of any size, and the checksum of each piece.
 
-    __slots__ = ("_block_crcs", "_filled_bytes", "_open_crc", "_whole_crc")
+    Every byte is read once, but for those of blocks that begin in one piece and end in another: they are read twice.
+
+    Attributes:
+        length_bytes: of everything so far.
+    """
+
+    __slots__ = ("_block_crcs", "_open_crc", "_whole_crc", "length_bytes")
 
     def __init__(self) -> None:
+        self.length_bytes = 0
         self._block_crcs: list[int] = []
         self._open_crc = 0
-        self._filled_bytes = 0
         self._whole_crc = 0
 
     @property
@@ -196,24 +204,32 @@ class BlockSums:
         """The checksum of everything so far."""
         return self._whole_crc
 
-    def update(self, data: Buffer) -> None:
-        """Take the next piece."""
+    def update(self, data: Buffer) -> int:
+        """Take the next piece, and return its checksum."""
         view = memoryview(data)
-        self._whole_crc = crc32c(view, self._whole_crc)
-        start = 0
-        while start < len(view):
-            piece = view[start : start + CHECKSUM_BLOCK_SIZE_BYTES - self._filled_bytes]
-            self._open_crc = crc32c(piece, self._open_crc)
-            self._filled_bytes += len(piece)
-            start += len(piece)
-            if self._filled_bytes == CHECKSUM_BLOCK_SIZE_BYTES:
-                self._block_crcs.append(self._open_crc)
-                self._open_crc = 0
-                self._filled_bytes = 0
+        # The end of a block that began in an earlier piece.
+        position = min(-self.length_bytes % CHECKSUM_BLOCK_SIZE_BYTES, len(view))
+        piece_crc = crc32c(view[:position])
+        self._open_crc = crc32c(view[:position], self._open_crc)
+        if position and (self.length_bytes + position) % CHECKSUM_BLOCK_SIZE_BYTES == 0:
+            self._block_crcs.append(self._open_crc)
+            self._open_crc = 0
+        while (end := position + CHECKSUM_BLOCK_SIZE_BYTES) <= len(view):
+            block_crc = crc32c(view[position:end])
+            self._block_crcs.append(block_crc)
+            piece_crc = _shift_by_block(piece_crc) ^ block_crc
+            position = end
+        # The beginning of a block that ends in a later one.
+        if position < len(view):
+            piece_crc = crc32c(view[position:], piece_crc)
+            self._open_crc = crc32c(view[position:])
+        self._whole_crc = combined(self._whole_crc, piece_crc, len(view)) if self.length_bytes else piece_crc
+        self.length_bytes += len(view)
+        return piece_crc
 
     def footer(self) -> ChunkFooter:
         """Return the checksums of everything so far."""
-        unfinished = [self._open_crc] if self._filled_bytes else []
+        unfinished = [self._open_crc] if self.length_bytes % CHECKSUM_BLOCK_SIZE_BYTES else []
         return ChunkFooter((*self._block_crcs, *unfinished), self._whole_crc)
 
 

@@ -14,7 +14,6 @@ from dstore.chunkserver.chunkfile import LENGTH_BYTES_MAX, ChunkHeader
 from dstore.chunkserver.chunkreader import ChunkReader
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.newchunk import NewChunk
-from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
 from dstore.core.digests import HeldChunk
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, NotFound
@@ -140,7 +139,7 @@ def _check_frame(frame: Frame, chunk: NewChunk, stat: ChunkStat) -> None:
         raise _bad_copy(stat.chunk_id, f"a frame has {size} bytes")
     if frame.offset != chunk.received_bytes or frame.offset + size > stat.length_bytes:
         raise _bad_copy(stat.chunk_id, f"a frame covers bytes {frame.offset} to {frame.offset + size}")
-    if crc32c(frame.data) != frame.crc32c:
+    if chunk.sum(frame.data) != frame.crc32c:
         raise _bad_copy(stat.chunk_id, f"the frame at {frame.offset} does not match its CRC32C")
 
 

@@ -11,7 +11,6 @@ from dstore.chunkserver.chunkfile import ChunkHeader
 from dstore.chunkserver.chunkreader import ChunkReader
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.newchunk import NewChunk
-from dstore.core.checksum import crc32c
 from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound
 from dstore.core.ids import ChunkId
@@ -120,7 +119,7 @@ class LocalWriter:
                 f"{self._chunk.received_bytes} and end by {self._header.length_bytes}. Send frames in order.",
                 reason="FRAME_OFFSET_INVALID",
             )
-        if crc32c(frame.data) != frame.crc32c:
+        if self._chunk.sum(frame.data) != frame.crc32c:
             raise Corrupt(
                 f"The frame at {frame.offset} does not match its CRC32C; it was altered on the way. "
                 "Write the chunk again under a new id.",

@@ -3,8 +3,8 @@
     receiving ── write_out ──▶ written ── sync ──▶ sealed ── store_name ──▶ named
         └─────────────────────────┴──────────────────┴── drop ──▶ dropped
 
-Data is summed as it is added, on the event loop, and written behind it: while one write is with the disk, the next
-pieces gather and go out together. At most ``RELAY_FRAMES_MAX`` of them wait, then ``add`` does.
+Data is summed on the event loop, added if its sum is right, and written behind: while one write is with the disk, the
+next pieces gather and go out together. At most ``WRITE_BEHIND_FRAMES_MAX`` of them wait, then ``add`` does.
 
 A chunk that may be acknowledged before it is synced lies in ``unsynced`` instead, where the next start looks for it.
 """
@@ -18,7 +18,7 @@ from dstore.chunkserver.chunkfile import BlockSums, ChunkHeader, encode_footer, 
 from dstore.core.digests import HeldChunk
 from dstore.core.environment import Buffer, DiskFile
 from dstore.core.ids import ChunkId
-from dstore.core.limits import RELAY_FRAMES_MAX
+from dstore.core.limits import WRITE_BEHIND_FRAMES_MAX
 
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore
@@ -80,19 +80,23 @@ class NewChunk:
         """The chunk as it counts in digests, once everything was added."""
         return HeldChunk(self._header.chunk_id.sequence, self.received_bytes, self.crc32c)
 
+    def sum(self, data: Buffer) -> int:
+        """Take the checksum of the next piece of ciphertext into account, and return that of the piece alone."""
+        return self._sums.update(data)
+
     async def add(self, data: Buffer) -> None:
-        """Take the next piece of ciphertext; its memory must not change before the chunk is sealed.
+        """Take the next piece of ciphertext, which was summed; its memory must not change before the chunk is sealed.
 
         Raises:
             OutOfSpace: ``DISK_FULL``.
             Unavailable: ``DISK_FAILED``.
         """
-        self._sums.update(data)
         self.received_bytes += len(data)
+        assert self.received_bytes == self._sums.length_bytes, "a piece was summed and not added, or not summed"
         self._waiting.append(data)
         self._unwritten_count += 1
         self._start_flush()
-        while self._unwritten_count >= RELAY_FRAMES_MAX:
+        while self._unwritten_count >= WRITE_BEHIND_FRAMES_MAX:
             self._room.clear()
             await self._room.wait()
             self.raise_failure()

@@ -1,7 +1,7 @@
 """Writing one chunk to the own disk and, at the same time, to the rest of the chain.
 
-A frame is checked by the own writer first, so that the first server that sees bad bytes reports them. Then it waits,
-with at most ``RELAY_FRAMES_MAX - 1`` others, for the next server, while the own disk writes it.
+A frame is checked by the own writer first, so that the first server that sees bad bytes reports them. Then it waits for
+the next server, in a queue of ``RELAY_FRAMES_MAX``, while the own disk writes it.
 
 The patience toward the next server grows with the number of servers behind that edge, so that of all the edges that
 stand still, the one next to the fault gives up first and names the culprit.

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChainMember, Durability, Frame, WriteFinish, WriteHeader, WriteResult
+from dstore.core.crc32c_combining import combined
 from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady
 from dstore.core.files import ChunkPlacement, ChunkRecord, WrittenChunk
 from dstore.core.ids import ClusterId, ServerId
@@ -26,10 +27,13 @@ from dstore.crypto.cobblestone import ChunkSealer, sealed_length
 T = TypeVar("T")
 
 _STRIDE_SIZE_BYTES = FRAME_SEGMENTS * SEGMENT_SIZE_BYTES
+#: Sealed and summed while it is in the core's cache.
+_PIECE_SIZE_BYTES = 16 * SEGMENT_SIZE_BYTES
 #: The first frame has the chunk's header in front, and the last may end with an empty segment.
 FRAME_BUFFER_SIZE_BYTES = CHUNK_HEADER_SIZE_BYTES + FRAME_SIZE_BYTES + SEGMENT_TAG_SIZE_BYTES
 
 assert FRAME_BUFFER_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX
+assert _STRIDE_SIZE_BYTES % _PIECE_SIZE_BYTES == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +133,32 @@ class _Head:
 async def _send_frames(writer: ChunkWriter, chunk: ChunkToSend, head: _Head, buffer: bytearray) -> int:
     """Seal and send all frames; return the CRC32C of the whole ciphertext."""
     view = memoryview(buffer)
-    view[:CHUNK_HEADER_SIZE_BYTES] = chunk.sealer.header
-    filled = CHUNK_HEADER_SIZE_BYTES
-    size = len(chunk.plaintext)
     sent, whole_crc = 0, 0
-    for start in range(0, max(size, 1), _STRIDE_SIZE_BYTES):
-        end = min(start + _STRIDE_SIZE_BYTES, size)
-        filled += chunk.sealer.seal_segments(
-            chunk.plaintext[start:end], start // SEGMENT_SIZE_BYTES, view[filled:], last=end == size
-        )
-        data = view[:filled]
-        whole_crc = crc32c(data, whole_crc)
-        await head.within(writer.send(Frame(sent, crc32c(data), data)))
+    for start in range(0, max(len(chunk.plaintext), 1), _STRIDE_SIZE_BYTES):
+        filled, crc = _seal_frame(chunk, start, view)
+        whole_crc = combined(whole_crc, crc, filled)
+        await head.within(writer.send(Frame(sent, crc, view[:filled])))
         sent += filled
-        filled = 0
     return whole_crc
+
+
+def _seal_frame(chunk: ChunkToSend, start: int, out: memoryview) -> tuple[int, int]:
+    """Seal the frame that begins with byte ``start`` of the plaintext; return its size and its CRC32C."""
+    filled, crc = 0, 0
+    if start == 0:
+        filled = CHUNK_HEADER_SIZE_BYTES
+        out[:filled] = chunk.sealer.header
+        crc = crc32c(chunk.sealer.header)
+    size = len(chunk.plaintext)
+    frame_end = min(start + _STRIDE_SIZE_BYTES, size)
+    for piece_start in range(start, max(frame_end, start + 1), _PIECE_SIZE_BYTES):
+        end = min(piece_start + _PIECE_SIZE_BYTES, size)
+        piece_end = filled + chunk.sealer.seal_segments(
+            chunk.plaintext[piece_start:end], piece_start // SEGMENT_SIZE_BYTES, out[filled:], last=end == size
+        )
+        crc = crc32c(out[filled:piece_end], crc)
+        filled = piece_end
+    return filled, crc
 
 
 def _chain(placement: ChunkPlacement) -> tuple[ChainMember, ...]:

@@ -22,13 +22,12 @@ CHUNK_SIZE_BYTES_MIN = SEGMENT_SIZE_BYTES
 #: A chunk is held whole in a writing client (several at once), so it must stay small beside its memory.
 CHUNK_SIZE_BYTES_MAX = 64 * MIB
 
-#: Payload of one stream message. Frames of 512 KiB to 2 MiB move most bytes per second through grpc.aio; larger
-#: ones stall the event loop while they are copied.
-FRAME_SIZE_BYTES_MAX = MIB
-#: The frame that clients send and ask for: the most whole sealed segments that fit, so that each frame can be
-#: encrypted and decrypted by itself.
-FRAME_SEGMENTS = FRAME_SIZE_BYTES_MAX // SEGMENT_SEALED_SIZE_BYTES
+#: The frame that clients send and ask for: 2 MiB of plaintext in sealed segments, so that each can be opened by itself.
+#: What a message costs beside its bytes weighs less the larger it is; beyond this, it only holds up the event loop.
+FRAME_SEGMENTS = 128
 FRAME_SIZE_BYTES = FRAME_SEGMENTS * SEGMENT_SEALED_SIZE_BYTES
+#: Payload of one stream message: such a frame with the chunk's header in front and an empty last segment behind.
+FRAME_SIZE_BYTES_MAX = 2 * MIB + 4 * KIB
 
 #: One gRPC message, either way; gRPC's own default, here on purpose.
 MESSAGE_SIZE_BYTES_MAX = 4 * MIB
@@ -218,8 +217,9 @@ CONCURRENT_STREAMS_MAX = 128
 CONCURRENT_CALLS_MAX = 256
 #: Write streams that one chunkserver takes at once: each holds a few frames.
 CONCURRENT_CHUNK_WRITES_MAX = 32
-#: Frames of one write stream that wait for the disk or for the next replica.
-RELAY_FRAMES_MAX = 4
+#: Frames of one write stream that the disk does not have yet, and that wait behind the one on its way to the next one.
+WRITE_BEHIND_FRAMES_MAX = 3
+RELAY_FRAMES_MAX = 1
 #: Chunks that a client writes at once; each holds its plaintext until it is durable.
 CHUNKS_IN_FLIGHT_WRITE = 3
 #: Chunks that a client fetches at once.
@@ -360,8 +360,8 @@ SERVER_NAME_SIZE_MAX = 64
 #: Groups beyond the target, made when failures left no other that is whole, stop at this multiple of the target.
 GROUPS_SURPLUS_MAX = 4
 
-assert FRAME_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX < MESSAGE_SIZE_BYTES_MAX
-assert FRAME_SIZE_BYTES % SEGMENT_SEALED_SIZE_BYTES == 0
+assert CHUNK_HEADER_SIZE_BYTES + FRAME_SIZE_BYTES + SEGMENT_TAG_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX
+assert FRAME_SIZE_BYTES_MAX < MESSAGE_SIZE_BYTES_MAX
 assert CHUNK_SIZE_BYTES_MIN <= CHUNK_SIZE_BYTES_DEFAULT <= CHUNK_SIZE_BYTES_MAX
 assert CHUNK_SIZE_BYTES_MIN % SEGMENT_SIZE_BYTES == 0
 assert DESCRIPTOR_SIZE_BYTES_MAX < CHUNK_FILE_HEADER_SIZE_BYTES

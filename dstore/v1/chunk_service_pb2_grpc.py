@@ -88,7 +88,7 @@ class ChunkServiceServicer(object):
         * INVALID_ARGUMENT / STREAM_INVALID: no header first, a second header, a frame after the finish, no finish.
         * INVALID_ARGUMENT / HEADER_INVALID: a length, id or descriptor out of range, or a chain with this server in it.
         * INVALID_ARGUMENT / FRAME_OFFSET_INVALID: a frame does not start where the last one ended, or passes the length.
-        * INVALID_ARGUMENT / FRAME_TOO_LARGE: a frame is empty or has more than 1 MiB of data.
+        * INVALID_ARGUMENT / FRAME_TOO_LARGE: a frame is empty or has more than 2 MiB + 4 KiB of data.
         * DATA_LOSS / FRAME_CRC_MISMATCH: a frame's data does not match its CRC32C; it was altered on the way.
         * DATA_LOSS / CHUNK_CRC_MISMATCH: the finish does not match what was received.
         * ALREADY_EXISTS / CHUNK_EXISTS: the id is taken by other content.
@@ -113,7 +113,7 @@ class ChunkServiceServicer(object):
         Errors:
         * NOT_FOUND / CHUNK_NOT_FOUND: this server has no such chunk; ask another member of the group.
         * OUT_OF_RANGE / RANGE_INVALID: the range does not lie within the chunk.
-        * INVALID_ARGUMENT / FRAME_TOO_LARGE: frames of more than 1 MiB are asked for.
+        * INVALID_ARGUMENT / FRAME_TOO_LARGE: frames of more than 2 MiB + 4 KiB are asked for.
         * DATA_LOSS / CHUNK_CORRUPT: the stored chunk failed its checks; ask another member.
         * UNAVAILABLE / DISK_FAILED: the disk reported an error; ask another member.
         """
@@ -125,7 +125,7 @@ class ChunkServiceServicer(object):
         """Reads a range of a chunk that fits in one frame: as ReadChunk, at half of its cost for small ranges.
 
         Errors:
-        * INVALID_ARGUMENT / FRAME_TOO_LARGE: no bytes, or more than 1 MiB, are asked for.
+        * INVALID_ARGUMENT / FRAME_TOO_LARGE: no bytes, or more than 2 MiB + 4 KiB, are asked for.
         * OUT_OF_RANGE / RANGE_INVALID, NOT_FOUND / CHUNK_NOT_FOUND, DATA_LOSS / CHUNK_CORRUPT, UNAVAILABLE / DISK_FAILED:
         as ReadChunk.
         """

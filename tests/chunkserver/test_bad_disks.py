@@ -32,6 +32,7 @@ from dstore.chunkserver.service import ChunkService
 from dstore.core.errors import NotReady, OutOfSpace, Unavailable
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import GroupId
+from dstore.core.limits import WRITE_BEHIND_FRAMES_MAX
 
 DATA = content(3500)
 
@@ -118,7 +119,7 @@ async def test_a_shortage_of_descriptors_says_nothing_about_the_disk() -> None:
 
 
 async def test_a_slow_disk_slows_the_writer_down() -> None:
-    """At most RELAY_FRAMES_MAX frames wait for the disk, and they go out in one write."""
+    """At most WRITE_BEHIND_FRAMES_MAX frames wait for the disk, and they go out in one write."""
     gate, writes = asyncio.Event(), []
 
     async def before(operation: str, path: str) -> None:
@@ -140,7 +141,7 @@ async def test_a_slow_disk_slows_the_writer_down() -> None:
     task = asyncio.create_task(send_all())
     for _ in range(100):
         await asyncio.sleep(0)
-    assert sent == 3
+    assert sent == WRITE_BEHIND_FRAMES_MAX - 1
     assert len(writes) == 1
     gate.set()
     await task

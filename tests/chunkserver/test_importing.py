@@ -38,7 +38,7 @@ from dstore.core.environment import Disk
 from dstore.core.errors import Corrupt, DeadlineExceeded, NotFound, NotReady, OutOfSpace, Unavailable
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import Chunks
-from dstore.core.limits import DESCRIPTOR_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX, RELAY_FRAMES_MAX
+from dstore.core.limits import DESCRIPTOR_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX, WRITE_BEHIND_FRAMES_MAX
 
 A, B = ChunkId(GROUP, 1), ChunkId(GROUP, 2)
 DATA, OTHER_DATA = content(3500), content(3500, seed=2)
@@ -368,7 +368,7 @@ async def test_memory_stays_at_a_few_frames() -> None:
     task = asyncio.create_task(copy(server, source.service, A, None, limit))
     for _ in range(200):
         await asyncio.sleep(0)
-    assert limit.taken_bytes <= (RELAY_FRAMES_MAX + 1) * FRAME_SIZE_BYTES_MAX
+    assert limit.taken_bytes <= (WRITE_BEHIND_FRAMES_MAX + 1) * FRAME_SIZE_BYTES_MAX
     gate.set()
     await task
     assert limit.taken_bytes == len(data)

@@ -200,11 +200,12 @@ async def test_a_range_that_cannot_be_read_fails_the_call(cluster: InProcessClus
 
 
 async def test_neighbours_are_one_read(tmp_path: Path) -> None:
-    async with in_process_cluster(tmp_path, chunk_size_bytes=MIB) as cluster:
+    data = pattern(STRIDE + SEGMENT_SIZE_BYTES)
+    async with in_process_cluster(tmp_path, chunk_size_bytes=len(data)) as cluster:
         client = cluster.client()
-        await client.put("/f", pattern(MIB))
-        ranges: list[Range] = [(offset, 1_000) for offset in range(0, MIB - 1_000, 10_000)]
+        await client.put("/f", data)
+        ranges: list[Range] = [(offset, 1_000) for offset in range(0, len(data) - 1_000, 10_000)]
         before = sum(cluster.faults(number).reads for number in (1, 2, 3))
-        assert await client.get("/f", ranges=ranges) == [pattern(MIB)[start : start + 1_000] for start, _ in ranges]
-        # A chunk of a mebibyte is a little more than one frame.
+        assert await client.get("/f", ranges=ranges) == [data[start : start + 1_000] for start, _ in ranges]
+        # The chunk is a little more than one frame.
         assert sum(cluster.faults(number).reads for number in (1, 2, 3)) == before + 2

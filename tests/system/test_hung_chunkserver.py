@@ -18,7 +18,7 @@ from dstore.core.status import ClusterStatus
 from dstore.rpc.channel import Connections
 
 #: More than the network and the servers take in while nothing moves on.
-FRAME_COUNT = 32
+FRAME_COUNT = 16
 STREAMS = 3
 HUNG = "cs-2"
 
