@@ -71,24 +71,30 @@ def check_version(version: int | None) -> Version:
     Raises:
         InvalidRequest: reason ``VERSION_INVALID``.
     """
-    if version is not None and not 0 < version < 1 << 64:
+    if version is None:
+        return Version(0)
+    try:
+        number = operator.index(version)
+    except TypeError:
+        number = 0
+    if not 0 < number < 1 << 64:
         raise InvalidRequest(
-            f"There is no version {version}; give one that a listing shows, or none for the newest.",
+            f"There is no version {version!r:.100}; give the number that a listing shows, or None.",
             reason="VERSION_INVALID",
         )
-    return Version(version or 0)
+    return Version(number)
 
 
 def precondition_of(if_absent: bool, if_version: int | None) -> Precondition:
     """Return what the options of a write demand.
 
     Raises:
-        InvalidRequest: reason ``PRECONDITION_INVALID``.
+        InvalidRequest: reason ``PRECONDITION_INVALID`` or ``VERSION_INVALID``.
     """
     if if_absent and if_version is not None:
         raise InvalidRequest(
             "A file cannot be absent and have a version; give if_absent or if_version.", reason="PRECONDITION_INVALID"
         )
     if if_version is not None:
-        return Precondition(PreconditionKind.VERSION, Version(if_version))
+        return Precondition(PreconditionKind.VERSION, check_version(if_version))
     return ABSENT if if_absent else ANY

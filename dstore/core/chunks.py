@@ -32,7 +32,9 @@ def parse_durability(text: str, *, what: str) -> Durability:
     except ValueError:
         names = ", ".join(each.value for each in Durability)
         raise InvalidRequest(
-            f"{what} {text[:64]!r} is none of: {names}.", reason="DURABILITY_INVALID", metadata={"value": text[:64]}
+            f"{what} {text!r:.66} is none of: {names}.",
+            reason="DURABILITY_INVALID",
+            metadata={"value": str(text)[:64]},
         ) from None
 
 

@@ -145,6 +145,15 @@ async def test_items_of_wrong_types_among_good_ones(client: AsyncClient) -> None
         assert [getattr(result, "reason", None) for result in found] == expected
 
 
+@pytest.mark.parametrize("version", [-1, 0, 1 << 64, 1.5, "3", b"3"])
+async def test_a_version_that_cannot_be_harms_nobody_who_asks_at_once(client: AsyncClient, version: Any) -> None:
+    """What is asked at once shares a call."""
+    calls = [client.put("/a", b"1"), client.put("/b", b"2", if_version=version), client.put("/c", b"3")]
+    first, refused, last = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, FileInfo) and isinstance(last, FileInfo)
+    assert isinstance(refused, InvalidRequest) and refused.reason == "VERSION_INVALID"
+
+
 @pytest.mark.parametrize("items", [None, 5, "/d", b"/d"])
 async def test_what_is_no_list(client: AsyncClient, items: Any) -> None:
     """A single path is no list of its letters, of which the first names the root."""
