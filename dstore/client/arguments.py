@@ -8,6 +8,7 @@ from typing import TypeVar
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import ABSENT, ANY, Precondition, PreconditionKind
 from dstore.core.ids import Version
+from dstore.core.limits import LIST_PAGE_SIZE_MAX
 
 T = TypeVar("T")
 
@@ -31,6 +32,24 @@ def check_range(offset: int, length: int | None) -> None:
             "negative; a length may be None, for all that follows.",
             reason="RANGE_INVALID",
         )
+
+
+def check_page_size(page_size: int) -> int:
+    """Return the number of entries of a page that is asked for, or the most that a master gives.
+
+    Raises:
+        InvalidRequest: reason ``PAGE_SIZE_INVALID``.
+    """
+    try:
+        number = operator.index(page_size)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InvalidRequest(
+            f"A page cannot have {page_size!r:.100} entries; give a whole number, 1 or more.",
+            reason="PAGE_SIZE_INVALID",
+        )
+    return min(number, LIST_PAGE_SIZE_MAX)
 
 
 def check_items(items: object, *, what: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from dstore.client import answers, many_files
-from dstore.client.arguments import LocalPath, check_mode, check_version, precondition_of
+from dstore.client.arguments import LocalPath, check_mode, check_page_size, check_version, precondition_of
 from dstore.client.contact import Contact, Services
 from dstore.client.fetching import Fetching
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
@@ -325,7 +325,7 @@ class AsyncClient:
         self, path: str, *, page_size: int = LIST_PAGE_SIZE_DEFAULT
     ) -> AsyncIterator[tuple[FileInfo, ...]]:
         """Yield a directory page by page, in order of names; memory stays bounded."""
-        path = normalize_path(path)
+        path, page_size = normalize_path(path), check_page_size(page_size)
         async for entries in answers.list_pages(await self._contact.namespace(), path, page_size):
             yield entries
 

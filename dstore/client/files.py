@@ -1,6 +1,7 @@
 """Files as objects, asynchronous: one to read and seek in, one to write from front to back."""
 
 import io
+import operator
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -80,12 +81,17 @@ class AsyncReadFile:
         """
         self._check_open()
         bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._reader.size_bytes}
-        if whence not in bases or bases[whence] + offset < 0:
+        try:
+            position = bases[whence] + operator.index(offset)
+        except (KeyError, TypeError):
+            position = -1
+        if position < 0:
             raise InvalidRequest(
-                f"Cannot seek to {offset} from {whence}: the position must not be negative, and whence is 0, 1 or 2.",
+                f"Cannot seek to {offset!r:.100} from {whence!r:.100}: the position is a whole number, not negative, "
+                "and whence is 0, 1 or 2.",
                 reason="SEEK_INVALID",
             )
-        self._position = bases[whence] + offset
+        self._position = position
         return self._position
 
     def tell(self) -> int:

@@ -1,6 +1,7 @@
 """Directories, renames, removes, and what is refused before anything is called."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, fail_times, pattern
@@ -29,6 +30,16 @@ class TestListing:
         assert [info.name async for info in client.list("/")] == names
         pages = [page async for page in client.list_pages("/", page_size=10)]
         assert [len(page) for page in pages] == [10, 10, 5]
+
+    @pytest.mark.parametrize("page_size", [0, -1, 1.5, "3", None])
+    async def test_page_sizes_that_cannot_be(self, client: AsyncClient, page_size: Any) -> None:
+        with pytest.raises(InvalidRequest, match="give a whole number, 1 or more") as caught:
+            await anext(client.list_pages("/", page_size=page_size))
+        assert caught.value.reason == "PAGE_SIZE_INVALID"
+
+    async def test_a_page_of_any_size_above(self, client: AsyncClient) -> None:
+        await client.put("/f", b"")
+        assert [len(page) async for page in client.list_pages("/", page_size=1 << 70)] == [1]
 
     async def test_walk(self, client: AsyncClient) -> None:
         await client.make_directory("/a/b/c", parents=True)

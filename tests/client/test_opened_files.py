@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from typing import Any
 
 import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, pattern
@@ -33,7 +34,8 @@ async def test_seeking_is_that_of_bytes_io(client: AsyncClient) -> None:
             assert file.seek(offset, whence) == model.seek(offset, whence)
             assert await file.read(size) == model.read(size)
             assert file.tell() == model.tell()
-        for offset, whence in [(-1, 0), (-(len(DATA) + 1), 2), (0, 3)]:
+        impossible: list[Any] = [(-1, 0), (-(len(DATA) + 1), 2), (0, 3), (1.5, 0), ("1", 0), (None, 1), (0, "1")]
+        for offset, whence in impossible:
             with pytest.raises(InvalidRequest) as caught:
                 file.seek(offset, whence)
             assert caught.value.reason == "SEEK_INVALID"
