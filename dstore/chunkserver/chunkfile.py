@@ -168,18 +168,30 @@ def decode_footer(header_page: bytes, header: ChunkHeader, raw: bytes) -> ChunkF
     return ChunkFooter(struct.unpack_from(f">{count}I", body), whole_crc)
 
 
-def check_blocks(footer: ChunkFooter, first_block: int, data: Buffer) -> None:
-    """Check ciphertext that starts with block ``first_block`` and ends with a block or the chunk.
+def check_blocks(
+    footer: ChunkFooter, first_block: int, data: Buffer, *, before: Buffer = b"", after: Buffer = b""
+) -> int:
+    """Check ciphertext that lies in blocks from ``first_block`` on, and return its checksum.
+
+    Args:
+        before: what the first block has before it.
+        after: what the last block has after it.
 
     Raises:
         Corrupt: reason ``CHUNK_CORRUPT``, naming the first block that differs.
     """
     view = memoryview(data)
-    block = first_block
-    for start in range(0, len(view), CHECKSUM_BLOCK_SIZE_BYTES):
-        if crc32c(view[start : start + CHECKSUM_BLOCK_SIZE_BYTES]) != footer.block_crcs[block]:
+    block, block_crc = first_block, crc32c(before)
+    start, end = 0, CHECKSUM_BLOCK_SIZE_BYTES - len(before)
+    while start < len(view):
+        block_crc = crc32c(view[start:end], block_crc)
+        if end >= len(view):
+            block_crc = crc32c(after, block_crc)
+        if block_crc != footer.block_crcs[block]:
             raise _corrupt(f"the checksum of block {block} does not match")
-        block += 1
+        block, block_crc = block + 1, 0
+        start, end = end, end + CHECKSUM_BLOCK_SIZE_BYTES
+    return crc32c(view)
 
 
 class BlockSums:

@@ -13,6 +13,7 @@ from dstore.core.chunks import ChunkStat, Frame, ReadRequest
 from dstore.core.errors import Corrupt, DstoreError, InvalidRequest, NotFound
 from dstore.core.ids import ChunkId
 from dstore.core.limits import FRAME_SIZE_BYTES_MAX, OPEN_CHUNKS_MAX
+from dstore.rpc.read_messages import ReadMessages
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +33,7 @@ class ChunkReader:
         self._open: OrderedDict[ChunkId, OpenChunk] = OrderedDict()
         self._lent: list[OpenChunk] = []
         self._openings: list[_Opening] = []
+        self._messages = ReadMessages()
         store.watch(self._dismiss)
 
     async def read(self, request: ReadRequest) -> AsyncGenerator[Frame, None]:
@@ -48,7 +50,7 @@ class ChunkReader:
         async with self._use(request.chunk_id) as chunk:
             end = _end_of_range(request, chunk.header.length_bytes)
             offset = request.offset
-            ahead = asyncio.create_task(chunk.read(offset, min(frame_size, end - offset)))
+            ahead = asyncio.create_task(chunk.read(offset, min(frame_size, end - offset), self._messages))
             try:
                 while True:
                     frame = await ahead
@@ -59,7 +61,7 @@ class ChunkReader:
                         yield frame
                         return
                     # The disk reads the next frame while the network sends this one.
-                    ahead = asyncio.create_task(chunk.read(offset, min(frame_size, end - offset)))
+                    ahead = asyncio.create_task(chunk.read(offset, min(frame_size, end - offset), self._messages))
                     yield frame
             finally:
                 if not ahead.done():
@@ -80,7 +82,7 @@ class ChunkReader:
         _check_frame_size(request.length_bytes)
         async with self._use(request.chunk_id) as chunk:
             _end_of_range(request, chunk.header.length_bytes)
-            frame = await chunk.read(request.offset, request.length_bytes)
+            frame = await chunk.read(request.offset, request.length_bytes, self._messages)
             if chunk.is_gone:
                 raise self._not_here(request.chunk_id)
             return frame

@@ -168,13 +168,19 @@ class LocalDiskFile:
         """See ``DiskFile.write_at``."""
         await self._run(self._write, offset, buffers)
 
-    async def read_at(self, offset: int, length_bytes: int) -> bytes | bytearray:
+    async def read_at(self, offset: int, length_bytes: int) -> bytearray:
         """See ``DiskFile.read_at``."""
+        buffer = bytearray(length_bytes)
+        size = await self.read_into(offset, (buffer,))
+        del buffer[size:]
+        return buffer
+
+    async def read_into(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        """See ``DiskFile.read_into``."""
         # The descriptor is open until ``close`` was called, which only this thread does.
-        data = None if self._closed else self._quick_reads.read(self._descriptor, length_bytes, offset)
-        if data is not None:
-            return data
-        return await self._run(self._read, offset, length_bytes)
+        if not self._closed and self._quick_reads.read_into(self._descriptor, buffers, offset):
+            return sum(map(len, buffers))
+        return await self._run(self._read, offset, buffers)
 
     async def sync(self) -> None:
         """See ``DiskFile.sync``."""
@@ -224,17 +230,17 @@ class LocalDiskFile:
             if written:
                 views[0] = views[0][written:]
 
-    def _read(self, offset: int, length_bytes: int) -> bytes:
-        data = os.pread(self._descriptor, length_bytes, offset)
-        if len(data) == length_bytes or not data:
-            return data
-        # A short read is rare (a signal, the end of the file); only then are pieces put together.
-        pieces = [data]
-        size = len(data)
-        while size < length_bytes and (piece := os.pread(self._descriptor, length_bytes - size, offset + size)):
-            pieces.append(piece)
-            size += len(piece)
-        return b"".join(pieces)
+    def _read(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        views = [memoryview(buffer) for buffer in buffers if len(buffer)]
+        size = 0
+        # A short read is rare: a signal, the end of the file.
+        while views and (count := os.preadv(self._descriptor, views[:_IOV_MAX], offset + size)):
+            size += count
+            while views and count >= len(views[0]):
+                count -= len(views.pop(0))
+            if count:
+                views[0] = views[0][count:]
+        return size
 
 
 def _sync_directory(path: Path) -> None:

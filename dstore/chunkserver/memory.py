@@ -154,6 +154,10 @@ class _MemoryFile:
         self._require_open()
         return bytes(self._inode.content[offset : offset + length_bytes])
 
+    async def read_into(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        """See ``DiskFile.read_into``."""
+        return scatter(await self.read_at(offset, sum(map(len, buffers))), buffers)
+
     async def sync(self) -> None:
         """See ``DiskFile.sync``."""
         self._require_open()
@@ -173,3 +177,13 @@ class _MemoryFile:
             raise ValueError("The file is closed.")
         if self._boot != self._disk._boots:
             raise OSError(errno.EIO, "The disk was restarted since this file was opened")
+
+
+def scatter(data: bytes, buffers: Sequence[bytearray | memoryview]) -> int:
+    """Put data into buffers, one after the other, and return its size; they have room for all of it."""
+    start = 0
+    for buffer in buffers:
+        piece = data[start : start + len(buffer)]
+        memoryview(buffer)[: len(piece)] = piece
+        start += len(piece)
+    return start

@@ -8,13 +8,13 @@ from dstore.chunkserver.chunkfile import (
     decode_header,
     footer_size_bytes,
 )
-from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChunkStat, Frame
 from dstore.core.digests import HeldChunk
 from dstore.core.environment import Disk, DiskFile
 from dstore.core.errors import Corrupt
 from dstore.core.ids import ChunkId, ClusterId
 from dstore.core.limits import CHECKSUM_BLOCK_SIZE_BYTES, CHUNK_FILE_HEADER_SIZE_BYTES
+from dstore.rpc.read_messages import ReadMessages
 
 
 class OpenChunk:
@@ -47,25 +47,29 @@ class OpenChunk:
         """The chunk as it counts in digests."""
         return HeldChunk(self.header.chunk_id.sequence, self.header.length_bytes, self.footer.crc32c)
 
-    async def read(self, offset: int, length_bytes: int) -> Frame:
-        """Return a range that lies within the chunk, after checking the blocks that cover it.
+    async def read(self, offset: int, length_bytes: int, messages: ReadMessages | None = None) -> Frame:
+        """Return a range that lies within the chunk, in a message, after checking the blocks that cover it.
+
+        Args:
+            messages: makes the message; frames that follow each other take turns in the same memory.
 
         Raises:
             Corrupt: a block does not match its checksum, or is not there.
         """
         block, skipped = divmod(offset, CHECKSUM_BLOCK_SIZE_BYTES)
-        start = offset - skipped
-        covered = -(-(skipped + length_bytes) // CHECKSUM_BLOCK_SIZE_BYTES) * CHECKSUM_BLOCK_SIZE_BYTES
-        size = min(covered, self.header.length_bytes - start)
-        raw = await self.file.read_at(CHUNK_FILE_HEADER_SIZE_BYTES + start, size)
-        if len(raw) != size:
+        end = offset + length_bytes
+        surplus = min(-end % CHECKSUM_BLOCK_SIZE_BYTES, self.header.length_bytes - end)
+        message = (messages or ReadMessages()).begin(offset, length_bytes)
+        # What the first block and the last one have beside the range.
+        before, after = bytearray(skipped), bytearray(surplus)
+        start = CHUNK_FILE_HEADER_SIZE_BYTES + offset - skipped
+        size = await self.file.read_into(start, (before, message.data, after))
+        if size != skipped + length_bytes + surplus:
             raise Corrupt(
                 "The chunk file is shorter than its header says.",
                 metadata={"problem": "the file is shorter than its header says"},
             )
-        check_blocks(self.footer, block, raw)
-        data = memoryview(raw)[skipped : skipped + length_bytes]
-        return Frame(offset, crc32c(data), data)
+        return message.finish(check_blocks(self.footer, block, message.data, before=before, after=after))
 
 
 async def open_checked(disk: Disk, path: str, chunk_id: ChunkId, cluster_id: ClusterId | None) -> OpenChunk:

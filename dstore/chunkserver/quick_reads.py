@@ -6,6 +6,7 @@ streams of whole frames need a fifth less of the server's time, short ranges les
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from dstore.core.limits import CHECKSUM_BLOCK_SIZE_BYTES, FRAME_SIZE_BYTES_MAX
@@ -25,20 +26,19 @@ class QuickReads:
         #: What preadv is called with; None when it might wait. RWF_NOWAIT exists on Linux alone.
         self._flags = 0 if is_in_memory(root) else getattr(os, "RWF_NOWAIT", None)
 
-    def read(self, descriptor: int, length_bytes: int, offset: int) -> bytearray | None:
-        """Return a range; None when that would take time, or fail, or end early: a thread will see."""
+    def read_into(self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int) -> bool:
+        """Fill the buffers; False when that would take time, or fail, or end early: a thread will see."""
+        length_bytes = sum(map(len, buffers))
         if self._flags is None or length_bytes > READ_AT_ONCE_SIZE_BYTES_MAX:
-            return None
-        buffer = bytearray(length_bytes)
+            return False
         try:
-            size = os.preadv(descriptor, (buffer,), offset, self._flags)
+            return os.preadv(descriptor, buffers, offset, self._flags) == length_bytes
         except BlockingIOError:
-            return None
+            return False
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP:
                 self._flags = None
-            return None
-        return buffer if size == length_bytes else None
+            return False
 
 
 def is_in_memory(directory: Path) -> bool:

@@ -74,7 +74,7 @@ class Frame:
     Attributes:
         offset: of the first byte in the chunk's ciphertext.
         crc32c: of ``data``.
-        encoded: the message that the frame came in, to be passed on without encoding it again.
+        encoded: the message that the frame came in, or was read into, to be passed on without encoding it again.
     """
 
     offset: int

@@ -44,6 +44,12 @@ class DiskFile(Protocol):
     async def read_at(self, offset: int, length_bytes: int) -> bytes | bytearray:
         """Return up to ``length_bytes`` bytes; fewer only at the end of the file."""
 
+    async def read_into(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        """Fill the buffers one after the other and return how many bytes that were; fewer only at the end of the file.
+
+        When this is cancelled or fails, drop the buffers: a call under way may still write into them.
+        """
+
     async def sync(self) -> None:
         """Make the content durable. After a failure the content is unknown: drop the file, never sync again."""
 

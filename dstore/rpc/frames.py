@@ -54,13 +54,22 @@ def _decode_varint(raw: bytes, position: int) -> tuple[int, int]:
     raise ValueError("varint too long")
 
 
-def _encode_frame(tag: int, frame: Frame) -> bytes:
-    prefix = b"\x08%b\x15%b\x1a%b" % (
-        _encode_varint(frame.offset),
-        frame.crc32c.to_bytes(4, "little"),
-        _encode_varint(len(frame.data)),
+def _frame_prefix(tag: int, offset: int, crc32c: int, length_bytes: int) -> bytes:
+    inner = b"\x08%b\x15%b\x1a%b" % (
+        _encode_varint(offset),
+        crc32c.to_bytes(4, "little"),
+        _encode_varint(length_bytes),
     )
-    return b"".join((bytes((tag,)), _encode_varint(len(prefix) + len(frame.data)), prefix, frame.data))
+    return b"%c%b%b" % (tag, _encode_varint(len(inner) + length_bytes), inner)
+
+
+def read_frame_prefix(offset: int, crc32c: int, length_bytes: int) -> bytes:
+    """Return what precedes the data in a ReadChunkResponse; its size does not depend on the checksum."""
+    return _frame_prefix(_READ_FRAME_TAG, offset, crc32c, length_bytes)
+
+
+def _encode_frame(tag: int, frame: Frame) -> bytes:
+    return b"".join((_frame_prefix(tag, frame.offset, frame.crc32c, len(frame.data)), frame.data))
 
 
 def _decode_frame(tag: int, raw: bytes) -> Frame | None:
@@ -87,11 +96,18 @@ def _decode_frame(tag: int, raw: bytes) -> Frame | None:
 
 def encode_write_frame(frame: Frame) -> bytes:
     """Return the WriteChunkRequest that holds ``frame``; the one it came in, if there is one."""
-    return frame.encoded if frame.encoded is not None else _encode_frame(_WRITE_FRAME_TAG, frame)
+    if frame.encoded is not None and frame.encoded[0] != _READ_FRAME_TAG:
+        return frame.encoded
+    return _encode_frame(_WRITE_FRAME_TAG, frame)
 
 
 def encode_read_frame(frame: Frame) -> bytes:
-    """Return the ReadChunkResponse, or ReadRangeResponse, which looks the same, that holds ``frame``."""
+    """Return the ReadChunkResponse, or ReadRangeResponse, which looks the same, that holds ``frame``.
+
+    The one that it was read into, if there is one.
+    """
+    if frame.encoded is not None and frame.encoded[0] == _READ_FRAME_TAG:
+        return frame.encoded
     return _encode_frame(_READ_FRAME_TAG, frame)
 
 

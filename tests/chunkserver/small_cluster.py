@@ -162,6 +162,10 @@ class _FaultyFile:
         await self.disk.before("read", self.path)
         return await self.inner.read_at(offset, length_bytes)
 
+    async def read_into(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        await self.disk.before("read", self.path)
+        return await self.inner.read_into(offset, buffers)
+
     async def sync(self) -> None:
         await self.disk.before("sync", self.path)
         if not self.disk.ignores_sync:

@@ -128,7 +128,7 @@ def start_on_broken_disk(directory: Path, call: str) -> str:
     return ended.stderr
 
 
-@pytest.mark.parametrize(("call", "in_directory"), [("pread", "IDENTITY"), ("fsync", ""), ("listdir", "tmp")])
+@pytest.mark.parametrize(("call", "in_directory"), [("preadv", "IDENTITY"), ("fsync", ""), ("listdir", "tmp")])
 def test_a_disk_that_fails_at_the_start_is_named(tmp_path: Path, call: str, in_directory: str) -> None:
     directory = tmp_path / "cs-1"
     with running(directory) as process:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from posixpath import dirname as _dirname
 from typing import Any, TypeVar
 
+from dstore.chunkserver.memory import scatter
 from dstore.core.environment import Buffer, DiskFile
 from dstore.core.groups import Capacity
 from dstore.core.limits import MIB
@@ -358,6 +359,10 @@ class SimulatedFile:
         return await self._disk.operate(
             "read", self._path, lambda: bytes(self._inode.content[offset : offset + length_bytes])
         )
+
+    async def read_into(self, offset: int, buffers: Sequence[bytearray | memoryview]) -> int:
+        """See ``DiskFile.read_into``."""
+        return scatter(await self.read_at(offset, sum(map(len, buffers))), buffers)
 
     async def sync(self) -> None:
         """See ``DiskFile.sync``."""
