@@ -173,6 +173,8 @@ def check_blocks(
 ) -> int:
     """Check ciphertext that lies in blocks from ``first_block`` on, and return its checksum.
 
+    Every byte is read once, but for those of blocks of which the ciphertext has a part.
+
     Args:
         before: what the first block has before it.
         after: what the last block has after it.
@@ -181,17 +183,23 @@ def check_blocks(
         Corrupt: reason ``CHUNK_CORRUPT``, naming the first block that differs.
     """
     view = memoryview(data)
-    block, block_crc = first_block, crc32c(before)
+    block, block_crc, range_crc = first_block, crc32c(before), 0
     start, end = 0, CHECKSUM_BLOCK_SIZE_BYTES - len(before)
     while start < len(view):
-        block_crc = crc32c(view[start:end], block_crc)
-        if end >= len(view):
-            block_crc = crc32c(after, block_crc)
+        piece = view[start:end]
+        if len(piece) == CHECKSUM_BLOCK_SIZE_BYTES:
+            block_crc = crc32c(piece)
+            range_crc = _shift_by_block(range_crc) ^ block_crc
+        else:
+            range_crc = crc32c(piece, range_crc)
+            block_crc = crc32c(piece, block_crc)
+            if end >= len(view):
+                block_crc = crc32c(after, block_crc)
         if block_crc != footer.block_crcs[block]:
             raise _corrupt(f"the checksum of block {block} does not match")
         block, block_crc = block + 1, 0
         start, end = end, end + CHECKSUM_BLOCK_SIZE_BYTES
-    return crc32c(view)
+    return range_crc
 
 
 class BlockSums:

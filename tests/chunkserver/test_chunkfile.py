@@ -1,5 +1,6 @@
 """The chunk file: one encoding, and no byte that may change unnoticed."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -158,3 +159,26 @@ def test_block_count(length_bytes: int, count: int) -> None:
 
 def test_the_descriptor_stays_out_of_the_repr() -> None:
     assert "descriptor" not in repr(HEADER)
+
+
+RANGE_DATA = random.Random(3).randbytes(4 * BLOCK + 100)
+
+
+@pytest.mark.parametrize("start", [0, 1, 56, BLOCK - 1, BLOCK, BLOCK + 1])
+@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, len(RANGE_DATA)])
+def test_a_range_is_checked_with_the_rest_of_its_blocks_and_summed_alone(start: int, length: int) -> None:
+    sums = BlockSums()
+    sums.update(RANGE_DATA)
+    footer = sums.footer()
+    end = min(start + length, len(RANGE_DATA))
+    block, skipped = divmod(start, BLOCK)
+    around = min(-(-end // BLOCK) * BLOCK, len(RANGE_DATA))
+    before, data, after = RANGE_DATA[start - skipped : start], RANGE_DATA[start:end], RANGE_DATA[end:around]
+    assert check_blocks(footer, block, data, before=before, after=after) == crc32c(data)
+    parts = [bytearray(part) for part in (before, data, after)]
+    for part in parts:
+        for position in {0, len(part) // 2, len(part) - 1} if part else ():
+            part[position] ^= 4
+            with pytest.raises(Corrupt):
+                check_blocks(footer, block, parts[1], before=parts[0], after=parts[2])
+            part[position] ^= 4

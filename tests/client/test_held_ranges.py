@@ -110,12 +110,20 @@ async def test_altered_bytes_are_not_handed_out(cluster: InProcessCluster, posit
 
 
 @pytest.mark.parametrize("size", [100_000, MIB, CHUNK_SIZE])
-async def test_reading_ahead_from_a_server_that_lies(cluster: InProcessCluster, size: int) -> None:
+async def test_reading_ahead_from_servers_that_sometimes_lie(cluster: InProcessCluster, size: int) -> None:
     await open_reader(cluster)
-    cluster.faults(2).alter_read = lambda frame: replace(frame, data=bytes(len(frame.data)))
+    count = 0
+
+    def alter(frame: Frame) -> Frame:
+        nonlocal count
+        count += 1
+        return replace(frame, data=bytes(len(frame.data))) if count in {2, 4, 6} else frame
+
+    for number in (1, 2, 3):
+        cluster.faults(number).alter_read = alter
     buffer, whole = bytearray(size), bytearray()
     async with await cluster.client().open("/f") as file:
-        while count := await file.readinto(buffer):
-            whole += memoryview(buffer)[:count]
+        while taken := await file.readinto(buffer):
+            whole += memoryview(buffer)[:taken]
     assert bytes(whole) == DATA
-    assert cluster.faults(2).reads
+    assert count >= 6
