@@ -6,14 +6,17 @@ next ones, and what was handed out never changes.
 """
 
 import io
+import sys
 from collections import deque
 
 from dstore.core.chunks import Frame
 from dstore.core.limits import KIB
 from dstore.rpc.frames import read_frame_prefix
 
-#: Messages whose memory is kept. It is used again only when there are so many: by then, nobody has the oldest one.
+#: Messages whose memory is kept: for each stream one that gRPC has, one that waits, and one that is being filled.
 _SPARE_MAX = 8
+#: The stream's own, and those of the function that counts.
+_REFERENCES_OF_FREE = 3
 #: Less is not worth keeping.
 _SPARE_SIZE_BYTES_MIN = 512 * KIB
 
@@ -32,17 +35,24 @@ class ReadMessages:
         return ReadMessage(self, offset, prefix_size, self._take(size_bytes))
 
     def _take(self, size_bytes: int) -> io.BytesIO:
-        if len(self._spare) == _SPARE_MAX:
-            for entry in self._spare:
-                if entry[0] == size_bytes:
-                    self._spare.remove(entry)
-                    return entry[1]
+        # The one that was used last is still in the core's cache.
+        for index in reversed(range(len(self._spare))):
+            spare_size_bytes, stream = self._spare[index]
+            if spare_size_bytes == size_bytes and _is_free(stream):
+                del self._spare[index]
+                return stream
         return io.BytesIO(bytes(size_bytes))
 
     def keep(self, stream: io.BytesIO, size_bytes: int) -> None:
         """Keep the memory of a message that was finished."""
         if size_bytes >= _SPARE_SIZE_BYTES_MIN:
             self._spare.append((size_bytes, stream))
+
+
+def _is_free(stream: io.BytesIO) -> bool:
+    """Tell whether nobody has the bytes of a stream any more. A wrong answer costs time and nothing else."""
+    message = stream.getvalue()
+    return sys.getrefcount(message) <= _REFERENCES_OF_FREE
 
 
 class ReadMessage:

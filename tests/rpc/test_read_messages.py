@@ -42,9 +42,13 @@ def test_messages_that_somebody_has_do_not_change() -> None:
 
 def test_memory_of_dropped_messages_is_used_again() -> None:
     messages = ReadMessages()
-    # All at once, so that each has a place of its own.
-    places = {id(frame.encoded) for frame in [make(messages, 2**30, b"x" * MIB) for _ in range(20)]}
-    assert {id(make(messages, 2**30, b"y" * MIB).encoded) for _ in range(20)} < places
+    one, other = (make(messages, 2**30, b"x" * MIB) for _ in range(2))
+    places = {id(one.encoded), id(other.encoded)}
+    del one
+    for number in range(10):
+        one = make(messages, 2**30, bytes([number]) * MIB)
+        assert {id(one.encoded), id(other.encoded)} == places
+        del one
 
 
 def test_a_message_that_is_not_finished_is_forgotten() -> None:
