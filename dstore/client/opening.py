@@ -16,11 +16,13 @@ from dstore.core.ids import ClusterId, FileId, GroupId, Version
 from dstore.core.interfaces import Namespace
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.manifest import Manifest, digest_chunks
+from dstore.core.quick_init import quick_init
 from dstore.crypto.cobblestone import ChunkOpener, sealed_length
 from dstore.crypto.keys import Keyring, unwrap_dek
 from dstore.crypto.seal import open_manifest
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
     """One version of a file whose manifest was opened and agrees with everything that the master said.

@@ -6,6 +6,7 @@ from enum import Enum
 from dstore.core.groups import Group
 from dstore.core.ids import ChunkId, ClusterId, FileId, IntentId, ServerId, Version
 from dstore.core.limits import RETENTION_DEFAULT_S
+from dstore.core.quick_init import quick_init
 
 
 class FileKind(Enum):
@@ -45,6 +46,7 @@ class ClusterInfo:
     version: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class FileInfo:
     """What the master says of one path. Sizes and times become trustworthy once a manifest confirms them.
@@ -120,6 +122,7 @@ ANY = Precondition()
 ABSENT = Precondition(PreconditionKind.ABSENT)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
     """A data-encryption key, encrypted for one recipient. Opaque to servers.
@@ -241,6 +244,7 @@ class FileReservation:
     count: int
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class SmallFile:
     """Makes a file visible in one call: its content is sealed in the manifest, and it has no chunks.
@@ -271,6 +275,7 @@ class ChunkPage:
     groups: tuple[Group, ...]
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
     """All that a client needs to read one version of a file.

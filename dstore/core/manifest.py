@@ -20,6 +20,7 @@ from dstore.core.limits import (
     SEALED_MANIFEST_SIZE_BYTES_MAX,
 )
 from dstore.core.paths import is_plain_name, split_path
+from dstore.core.quick_init import quick_init
 
 MAGIC = b"DSMF"
 #: Of a manifest of chunks, and of one that holds the whole file.
@@ -43,6 +44,7 @@ assert _RECORD.size == 32 + CHUNK_HEADER_SIZE_BYTES
 assert _FIXED.size == 114
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """One version of a file, as its writer vouches for it.

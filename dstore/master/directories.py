@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dstore.core.paths import is_plain_name, join_path, split_path
+from dstore.core.quick_init import quick_init
 from dstore.master import tree
 from dstore.master.store.base import Transaction
 
@@ -10,6 +11,7 @@ from dstore.master.store.base import Transaction
 _PLAIN_PATH_LENGTH_MAX = 1024
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Place:
     """A path in its one form: the directory that holds, or would hold, its last name."""

@@ -14,6 +14,7 @@ from enum import Enum
 
 from dstore.core.files import FileKind
 from dstore.core.ids import FileId, Version
+from dstore.core.quick_init import quick_init
 from dstore.master import counters
 from dstore.master.store.base import Transaction, batches, expand
 from dstore.master.store.schema import LIVE
@@ -30,6 +31,7 @@ class End(Enum):
     RENAMED = "renamed"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class NewFile:
     """A file that gets its place with a transaction."""

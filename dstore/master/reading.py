@@ -8,6 +8,7 @@ from dstore.core.files import ChunkRecord, FileInfo, FileKind, WrappedKey
 from dstore.core.ids import ChunkId, FileId, ServerId, Version
 from dstore.core.limits import CHUNK_RECORDS_PER_MESSAGE_MAX
 from dstore.core.paths import join_path, split_path
+from dstore.core.quick_init import quick_init
 from dstore.master import codec, tree
 from dstore.master.batches import Room, batch_full, error_size, path_size
 from dstore.master.directories import Directories
@@ -23,6 +24,7 @@ _CHUNK_SIZE = tree.INODE_COLUMNS.split(", ").index("i.chunk_size_bytes")
 _RECORD_SIZE_BYTES = 400
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class OpenedRows:
     """A file as it is stored."""

@@ -22,6 +22,7 @@ from dstore.core.errors import (
 )
 from dstore.core.ids import RequestId
 from dstore.core.limits import REQUEST_ID_SIZE_BYTES_MAX, REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
+from dstore.core.quick_init import quick_init
 from dstore.master import codec, counters
 from dstore.master.batches import Room, batch_full, error_size
 from dstore.master.store.base import Transaction
@@ -38,6 +39,7 @@ _REFUSAL_MARK = "!"
 _KINDS = {kind.__name__: kind for kind in ALL_ERRORS}
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Request:
     """A mutation that a client asks for: its id, and a digest of what it asks."""

@@ -9,6 +9,7 @@ from dstore.core.errors import AlreadyExists, IsADirectory, NotADirectory, NotFo
 from dstore.core.files import FileInfo, FileKind
 from dstore.core.ids import ROOT_ID, FileId, Version
 from dstore.core.paths import join_path
+from dstore.core.quick_init import quick_init
 from dstore.master import counters
 from dstore.master.store.base import Row, Transaction
 from dstore.master.store.schema import LIVE
@@ -25,6 +26,7 @@ _NAMES_PER_QUERY = 16
 _KINDS = {kind.value: kind for kind in FileKind}
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Inode:
     """A file or directory without its place, keys and manifest; the columns are described in the schema."""
