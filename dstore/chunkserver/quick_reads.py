@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dstore.core.limits import CHECKSUM_BLOCK_SIZE_BYTES, FRAME_SIZE_BYTES_MAX
+from dstore.system.file_systems import no_wait_flags
 
 #: A frame with the checksum blocks that it begins and ends in; what is larger would keep the loop from other things.
 READ_AT_ONCE_SIZE_BYTES_MAX = FRAME_SIZE_BYTES_MAX + 2 * CHECKSUM_BLOCK_SIZE_BYTES
-_MOUNTS = Path("/proc/self/mountinfo")
-#: They do not know RWF_NOWAIT, and never wait.
-_MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 
 class QuickReads:
@@ -23,8 +21,7 @@ class QuickReads:
 
     def __init__(self, root: Path) -> None:
         """``root`` is a directory of the file system."""
-        #: What preadv is called with; None when it might wait. RWF_NOWAIT exists on Linux alone.
-        self._flags = 0 if is_in_memory(root) else getattr(os, "RWF_NOWAIT", None)
+        self._flags = no_wait_flags(root)
 
     def read_into(self, descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int) -> bool:
         """Fill the buffers; False when that would take time, or fail, or end early: a thread will see."""
@@ -39,18 +36,3 @@ class QuickReads:
             if error.errno == errno.EOPNOTSUPP:
                 self._flags = None
             return False
-
-
-def is_in_memory(directory: Path) -> bool:
-    """Tell whether a directory is of a file system that keeps everything in memory."""
-    try:
-        device = os.stat(directory).st_dev
-        mounts = _MOUNTS.read_text()
-    except OSError:
-        return False
-    name = f"{os.major(device)}:{os.minor(device)}"
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[2:3] == [name]:
-            return after.partition(" ")[0] in _MEMORY_FILE_SYSTEMS
-    return False

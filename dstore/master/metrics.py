@@ -116,9 +116,9 @@ class MeasuredStore:
         self._clock = clock
         self._observe = observe
 
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
+    async def read(self, fn: Callable[[Transaction], T], *, is_short: bool = False) -> T:
         """As the store inside."""
-        return await self._inner.read(fn)
+        return await self._inner.read(fn, is_short=is_short)
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         """As the store inside."""

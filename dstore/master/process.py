@@ -50,7 +50,9 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
     try:
         clock = SystemClock()
         metrics = Metrics(clock, __version__)
-        engine = await SqliteStore.open(str(config.directory / DATABASE_NAME), runner=ThreadRunner())
+        engine = await SqliteStore.open(
+            str(config.directory / DATABASE_NAME), runner=ThreadRunner(), has_quick_reads=True
+        )
         store = MeasuredStore(engine, clock, metrics.observe_commit)
         connections = Connections()
         try:

@@ -38,6 +38,8 @@ from dstore.master.store.base import Transaction
 T = TypeVar("T")
 
 _NO_CHUNKS = ChunkPage((), ())
+#: Paths of one call that are looked up at once: about 10 µs each, and other calls wait meanwhile.
+_SHORT_READ_MAX = 100
 
 
 class NamespaceService:
@@ -57,7 +59,7 @@ class NamespaceService:
 
     async def stat(self, path: str) -> FileInfo:
         """Describe one path."""
-        return await self._store.read(lambda tx: namespace.stat(tx, path))
+        return await self._store.read(lambda tx: namespace.stat(tx, path), is_short=True)
 
     async def list(self, path: str, *, page_size: int, page_token: str) -> FilePage:
         """Return one page of a directory."""
@@ -222,7 +224,7 @@ class NamespaceService:
     async def open_file(self, path: str) -> OpenedFile:
         """Return what is needed to read a file."""
         rows = await self._store.read(
-            lambda tx: reading.open_file(tx, path, start_index=0, count=CHUNK_RECORDS_PER_MESSAGE_MAX)
+            lambda tx: reading.open_file(tx, path, start_index=0, count=CHUNK_RECORDS_PER_MESSAGE_MAX), is_short=True
         )
         return self._opened(rows, await self._page(rows.records))
 
@@ -248,7 +250,7 @@ class NamespaceService:
     async def open_files(self, paths: tuple[str, ...]) -> tuple[OpenedFile | DstoreError, ...]:
         """Return what is needed to read files."""
         check_item_count(len(paths))
-        found = await self._store.read(lambda tx: reading.open_each(tx, paths))
+        found = await self._store.read(lambda tx: reading.open_each(tx, paths), is_short=len(paths) <= _SHORT_READ_MAX)
         return tuple(
             [
                 rows
@@ -261,7 +263,8 @@ class NamespaceService:
     async def stat_files(self, paths: tuple[str, ...]) -> tuple[FileInfo | DstoreError, ...]:
         """Describe paths."""
         check_item_count(len(paths))
-        return tuple(await self._store.read(lambda tx: reading.stat_each(tx, paths)))
+        is_short = len(paths) <= _SHORT_READ_MAX
+        return tuple(await self._store.read(lambda tx: reading.stat_each(tx, paths), is_short=is_short))
 
     async def remove_files(
         self, items: tuple[tuple[str, bool, RequestId], ...]

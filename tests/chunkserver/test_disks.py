@@ -11,8 +11,9 @@ import pytest
 
 from dstore.chunkserver.disk import LocalDisk
 from dstore.chunkserver.memory import MemoryDisk
-from dstore.chunkserver.quick_reads import READ_AT_ONCE_SIZE_BYTES_MAX, is_in_memory
+from dstore.chunkserver.quick_reads import READ_AT_ONCE_SIZE_BYTES_MAX
 from dstore.core.environment import Disk
+from dstore.system.file_systems import is_in_memory
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -142,7 +143,7 @@ def test_file_systems_in_memory(
     listing = tmp_path / "mountinfo"
     if mounts is not None:
         listing.write_text(mounts.format(device=f"{os.major(device)}:{os.minor(device)}"))
-    monkeypatch.setattr("dstore.chunkserver.quick_reads._MOUNTS", listing)
+    monkeypatch.setattr("dstore.system.file_systems._MOUNTS", listing)
     assert is_in_memory(tmp_path) is expected
 
 

@@ -33,7 +33,8 @@ def names(tx: Transaction) -> list[str]:
 
 @pytest.fixture(params=sorted(RUNNERS))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(str(tmp_path / "meta.db"), runner=RUNNERS[request.param]())
+    path = str(tmp_path / "meta.db")
+    opened = await SqliteStore.open(path, runner=RUNNERS[request.param](), has_quick_reads=request.param == "threads")
     await opened.write(lambda tx: tx.execute("CREATE TABLE items (name TEXT PRIMARY KEY)"))
     yield opened
     await opened.close()
@@ -44,6 +45,11 @@ class TestContract:
         for number in range(5):
             await store.write(insert(str(number)))
             assert str(number) in await store.read(names)
+
+    async def test_a_short_read_sees_every_answered_write(self, store: Store) -> None:
+        for number in range(5):
+            await store.write(insert(str(number)))
+            assert str(number) in await store.read(names, is_short=True)
 
     async def test_a_function_that_raises_leaves_nothing(self, store: Store) -> None:
         def fail(tx: Transaction) -> None:

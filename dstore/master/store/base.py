@@ -42,8 +42,12 @@ class Store(Protocol):
     - A caller that is cancelled does not undo its function: it may still run and commit.
     """
 
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
+    async def read(self, fn: Callable[[Transaction], T], *, is_short: bool = False) -> T:
         """Run ``fn`` on one consistent snapshot.
+
+        Args:
+            is_short: it looks up a few rows, so it may run at once, without a thread, where no disk has to be waited
+                for.
 
         Raises:
             Unavailable: the store is closed or its disk failed.

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ import apsw
 from dstore.core.errors import CommitUnknown, LimitExceeded, NotReady, Unavailable
 from dstore.core.limits import COMMIT_QUEUE_MAX, GROUP_COMMIT_MAX
 from dstore.master.store.base import Row, Transaction, Value
+from dstore.master.store.connections import CACHE_SIZE, open_reader, plan_once
 from dstore.master.store.database_files import make_names_durable, prepare_files
+from dstore.master.store.quick_reader import NotQuick, QuickReader
 from dstore.master.store.runner import Runner
 
 T = TypeVar("T")
@@ -28,14 +31,11 @@ T = TypeVar("T")
 #: Older ones can lose committed pages: sqlite.org/wal.html, "The WAL-reset bug".
 SQLITE_VERSION_MIN = (3, 51, 3)
 
-#: Of each connection, in KiB: the inner pages of the trees of some ten million files.
-_CACHE_SIZE = "PRAGMA cache_size = -32768"
-
 _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    _CACHE_SIZE,
+    CACHE_SIZE,
 )
 
 #: SQLite answers a mode that the file system cannot give with another one, not with an error; in any other than these
@@ -131,13 +131,17 @@ class SqliteStore:
         self._writer: apsw.Connection | None = None
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
+        self._quick: QuickReader | None = None
         self._queue: deque[_Waiter] = deque()
         self._pump: asyncio.Task[None] | None = None
         self._refusal: str | None = None
 
     @classmethod
-    async def open(cls, path: str, *, runner: Runner) -> "SqliteStore":
+    async def open(cls, path: str, *, runner: Runner, has_quick_reads: bool = False) -> "SqliteStore":
         """Open or create the file at ``path``.
+
+        Args:
+            has_quick_reads: run short reads at once, without ``runner``, where the kernel has all pages in memory.
 
         Raises:
             NotReady: reason ``SQLITE_TOO_OLD``; ``STORE_NOT_DURABLE``, when the file system cannot keep commits.
@@ -147,6 +151,8 @@ class SqliteStore:
         store = cls(path, runner)
         try:
             await runner.write(store._open_writer)
+            if has_quick_reads:
+                store._quick = await runner.read(partial(QuickReader, path))
         except NotReady:
             await runner.close()
             raise
@@ -160,10 +166,13 @@ class SqliteStore:
         """Whether the store refuses writes because its disk failed."""
         return self._refusal is not None
 
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
+    async def read(self, fn: Callable[[Transaction], T], *, is_short: bool = False) -> T:
         """As ``Store.read``."""
         if self._refusal is not None:
             raise _failed(self._refusal)
+        if is_short and self._quick is not None:
+            with suppress(NotQuick):
+                return self._quick.read(fn)
         try:
             return await self._runner.read(lambda: self._read(fn))
         except _DISK_ERRORS as error:
@@ -194,10 +203,16 @@ class SqliteStore:
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
+        quick, self._quick = self._quick, None
+        if quick is not None:
+            quick.close()
         await self._runner.write(partial(_close_writer, writer, is_whole=self._refusal == _CLOSED))
         await self._runner.close()
         for reader in self._readers:
             reader.close()
+        if quick is not None:
+            # Last: it takes the locks of the others with it.
+            quick.let_go()
 
     async def _commit_queued(self) -> None:
         batch: list[_Waiter] = []
@@ -228,7 +243,7 @@ class SqliteStore:
 
     def _open_writer(self) -> None:
         prepare_files(self._path)
-        self._writer = _plan_once(apsw.Connection(self._path))
+        self._writer = plan_once(apsw.Connection(self._path))
         # However this connection ends, it must not write the log to the database: when its sync failed, what it holds
         # is not to be trusted, and another sync that succeeds says nothing. The next start reads it anew.
         self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -262,10 +277,8 @@ class SqliteStore:
     def _read(self, fn: Callable[[Transaction], T]) -> T:
         reader = getattr(self._local, "reader", None)
         if reader is None:
-            reader = _plan_once(apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI))
+            reader = open_reader(self._path)
             reader.execute("PRAGMA busy_timeout = 5000")
-            reader.execute("PRAGMA query_only = ON")
-            reader.execute(_CACHE_SIZE)
             self._local.reader = reader
             self._readers.append(reader)
         reader.execute("BEGIN")
@@ -274,16 +287,6 @@ class SqliteStore:
         finally:
             if reader.in_transaction:
                 reader.execute("ROLLBACK")
-
-
-def _plan_once(connection: apsw.Connection) -> apsw.Connection:
-    """Let a statement keep its plan whatever values it gets.
-
-    Else SQLite looks whether a value makes another index fit, and for that compiles most statements again each time
-    that they run: looking up a name then costs 17 µs and not 2.5.
-    """
-    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    return connection
 
 
 def _run_in_savepoint(writer: apsw.Connection, fn: Callable[[Transaction], Any]) -> _Outcome:
