@@ -32,8 +32,13 @@ def decode(kind: type[T], text: str) -> T:
     Raises:
         ValueError: the text is not such a value.
     """
+    return decoder(kind)(text)
+
+
+def decoder(kind: type[T]) -> Callable[[str], T]:
+    """Return what ``decode`` does for one type, for those that read it often."""
     reader = _reader(cast("Any", kind))
-    return cast("T", reader(json.loads(text)))
+    return lambda text: cast("T", reader(json.loads(text)))
 
 
 def _plain(value: object) -> object:

@@ -20,6 +20,7 @@ _FILE_AT = (
 )
 #: Where that has the size of chunks.
 _CHUNK_SIZE = tree.INODE_COLUMNS.split(", ").index("i.chunk_size_bytes")
+_read_keys = codec.decoder(tuple[WrappedKey, ...])
 #: A chunk record with its group, at most, as in the bound of one message.
 _RECORD_SIZE_BYTES = 400
 
@@ -51,7 +52,7 @@ def open_file(tx: Transaction, path: str, *, start_index: int, count: int) -> Op
         parent_id=tree.resolve_parent(tx, names).file_id,
         chunk_size_bytes=inode.chunk_size_bytes,
         sealed_manifest=sealed_manifest,
-        wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
+        wrapped_keys=_read_keys(wrapped_keys),
         records=_records(tx, inode.file_id, start_index, count),
     )
 
@@ -105,7 +106,7 @@ def _open(tx: Transaction, room: Room, directories: Directories, path: str) -> O
         parent_id=parent_id,
         chunk_size_bytes=columns[_CHUNK_SIZE],
         sealed_manifest=sealed_manifest,
-        wrapped_keys=codec.decode(tuple[WrappedKey, ...], wrapped_keys),
+        wrapped_keys=_read_keys(wrapped_keys),
         records=_records(tx, info.file_id, 0, count) if count else (),
     )
 
