@@ -3,8 +3,8 @@
     receiving ── write_out ──▶ written ── sync ──▶ sealed ── store_name ──▶ named
         └─────────────────────────┴──────────────────┴── drop ──▶ dropped
 
-Data is summed on the event loop, added if its sum is right, and written behind: while one write is with the disk, the
-next pieces gather and go out together. At most ``WRITE_BEHIND_FRAMES_MAX`` of them wait, then ``add`` does.
+Data is summed on the event loop, added if its sum is right, and written behind: pieces gather, go out together, and the
+last ones with the footer. At most ``WRITE_BEHIND_FRAMES_MAX`` of them wait, then ``add`` does.
 
 A chunk that may be acknowledged before it is synced lies in ``unsynced`` instead, where the next start looks for it.
 """
@@ -18,10 +18,13 @@ from dstore.chunkserver.chunkfile import BlockSums, ChunkHeader, encode_footer, 
 from dstore.core.digests import HeldChunk
 from dstore.core.environment import Buffer, DiskFile
 from dstore.core.ids import ChunkId
-from dstore.core.limits import WRITE_BEHIND_FRAMES_MAX
+from dstore.core.limits import FRAME_SIZE_BYTES, WRITE_BEHIND_FRAMES_MAX
 
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore
+
+#: Each way to a thread of the disk and back costs as much as a copy of some hundred KiB.
+_TOGETHER_SIZE_BYTES = 2 * FRAME_SIZE_BYTES
 
 
 class NewChunk:
@@ -41,10 +44,12 @@ class NewChunk:
         self._page = encode_header(header)
         self._sums = BlockSums()
         self._waiting: list[Buffer] = [self._page]
+        self._waiting_bytes = 0
         self._written_bytes = 0
         self._unwritten_count = 0
         self._flush: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
+        self._is_complete = False
         self._is_dropped = False
 
     @classmethod
@@ -94,12 +99,25 @@ class NewChunk:
         self.received_bytes += len(data)
         assert self.received_bytes == self._sums.length_bytes, "a piece was summed and not added, or not summed"
         self._waiting.append(data)
+        self._waiting_bytes += len(data)
         self._unwritten_count += 1
-        self._start_flush()
+        if self.received_bytes == self._header.length_bytes:
+            return  # the footer goes with it
+        if self._is_due:
+            self._start_flush()
         while self._unwritten_count >= WRITE_BEHIND_FRAMES_MAX:
             self._room.clear()
             await self._room.wait()
             self.raise_failure()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether what waits is worth a way to the disk, or must go because nothing more may come before."""
+        return bool(self._waiting) and (
+            self._waiting_bytes >= _TOGETHER_SIZE_BYTES
+            or self._unwritten_count >= WRITE_BEHIND_FRAMES_MAX
+            or self._is_complete
+        )
 
     def raise_failure(self) -> None:
         """Raise what went wrong with an earlier piece."""
@@ -114,6 +132,7 @@ class NewChunk:
             Unavailable: ``DISK_FAILED``.
         """
         assert self.received_bytes == self._header.length_bytes
+        self._is_complete = True
         self._waiting.append(encode_footer(self._page, self.received_bytes, self._sums.footer()))
         self._start_flush()
         assert self._flush is not None
@@ -187,12 +206,12 @@ class NewChunk:
             self._flush = asyncio.create_task(self._write_behind())
 
     async def _write_behind(self) -> None:
-        """Write everything that waits, and what comes meanwhile; one write at a time, so the file only grows."""
+        """Write what waits, and what comes meanwhile, as it is due; one write at a time, so the file only grows."""
         try:
             async with self._store.translate(f"writing chunk {self._header.chunk_id}"):
-                while self._waiting:
+                while self._is_due:
                     batch, count = self._waiting, self._unwritten_count
-                    self._waiting = []
+                    self._waiting, self._waiting_bytes = [], 0
                     await self._file.write_at(self._written_bytes, batch)
                     self._written_bytes += sum(map(len, batch))
                     self._unwritten_count -= count

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dstore.core.checksum import crc32c
-from dstore.core.chunks import ChainMember, Durability, Frame, WriteFinish, WriteHeader, WriteResult
+from dstore.core.chunks import ChainMember, Durability, WriteFinish, WriteHeader, WriteResult
 from dstore.core.crc32c_combining import combined
 from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady
 from dstore.core.files import ChunkPlacement, ChunkRecord, WrittenChunk
@@ -16,23 +16,20 @@ from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
     FRAME_SEGMENTS,
     FRAME_SIZE_BYTES,
-    FRAME_SIZE_BYTES_MAX,
+    SEGMENT_SEALED_SIZE_BYTES,
     SEGMENT_SIZE_BYTES,
-    SEGMENT_TAG_SIZE_BYTES,
     STREAM_STALL_STEP_S,
     STREAM_STALL_TIMEOUT_S,
 )
 from dstore.crypto.cobblestone import ChunkSealer, sealed_length
+from dstore.rpc.write_messages import WriteFrameBuffer
 
 T = TypeVar("T")
 
 _STRIDE_SIZE_BYTES = FRAME_SEGMENTS * SEGMENT_SIZE_BYTES
 #: Sealed and summed while it is in the core's cache.
 _PIECE_SIZE_BYTES = 16 * SEGMENT_SIZE_BYTES
-#: The first frame has the chunk's header in front, and the last may end with an empty segment.
-FRAME_BUFFER_SIZE_BYTES = CHUNK_HEADER_SIZE_BYTES + FRAME_SIZE_BYTES + SEGMENT_TAG_SIZE_BYTES
 
-assert FRAME_BUFFER_SIZE_BYTES <= FRAME_SIZE_BYTES_MAX
 assert _STRIDE_SIZE_BYTES % _PIECE_SIZE_BYTES == 0
 
 
@@ -59,12 +56,11 @@ async def send_chunk(
     cluster_id: ClusterId,
     min_replicas: int,
     durability: Durability,
-    buffer: bytearray,
+    buffer: WriteFrameBuffer,
 ) -> WrittenChunk:
     """Write a chunk to a chain and return its record with the servers that have it as durable as was asked for.
 
-    The placement must have passed ``check_placement``. ``buffer`` holds one frame at a time; a receiver must not keep a
-    frame's data after ``send`` returned.
+    The placement must have passed ``check_placement``. ``buffer`` holds one frame at a time.
 
     Raises:
         DstoreError: the chunk must be given up (Invariant 6); ``blamed_server`` tells who failed.
@@ -130,20 +126,25 @@ class _Head:
             ) from error
 
 
-async def _send_frames(writer: ChunkWriter, chunk: ChunkToSend, head: _Head, buffer: bytearray) -> int:
+async def _send_frames(writer: ChunkWriter, chunk: ChunkToSend, head: _Head, buffer: WriteFrameBuffer) -> int:
     """Seal and send all frames; return the CRC32C of the whole ciphertext."""
-    view = memoryview(buffer)
+    length_bytes = sealed_length(len(chunk.plaintext))
     sent, whole_crc = 0, 0
     for start in range(0, max(len(chunk.plaintext), 1), _STRIDE_SIZE_BYTES):
-        filled, crc = _seal_frame(chunk, start, view)
-        whole_crc = combined(whole_crc, crc, filled)
-        await head.within(writer.send(Frame(sent, crc, view[:filled])))
-        sent += filled
+        end = CHUNK_HEADER_SIZE_BYTES + start // SEGMENT_SIZE_BYTES * SEGMENT_SEALED_SIZE_BYTES + FRAME_SIZE_BYTES
+        if start + _STRIDE_SIZE_BYTES >= len(chunk.plaintext):
+            end = length_bytes
+        with buffer.begin(sent, end - sent) as out:
+            crc = _seal_frame(chunk, start, out)
+        whole_crc = combined(whole_crc, crc, end - sent)
+        # No name for the frame: while somebody has it, its memory cannot be used again.
+        await head.within(writer.send(buffer.end(crc)))
+        sent = end
     return whole_crc
 
 
-def _seal_frame(chunk: ChunkToSend, start: int, out: memoryview) -> tuple[int, int]:
-    """Seal the frame that begins with byte ``start`` of the plaintext; return its size and its CRC32C."""
+def _seal_frame(chunk: ChunkToSend, start: int, out: memoryview) -> int:
+    """Seal the frame that begins with byte ``start`` of the plaintext; return its CRC32C."""
     filled, crc = 0, 0
     if start == 0:
         filled = CHUNK_HEADER_SIZE_BYTES
@@ -158,7 +159,8 @@ def _seal_frame(chunk: ChunkToSend, start: int, out: memoryview) -> tuple[int, i
         )
         crc = crc32c(out[filled:piece_end], crc)
         filled = piece_end
-    return filled, crc
+    assert filled == len(out)
+    return crc
 
 
 def _chain(placement: ChunkPlacement) -> tuple[ChainMember, ...]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from dstore.client.answers import check_policy, invalid_answer, is_parent_possible
-from dstore.client.chunk_sending import FRAME_BUFFER_SIZE_BYTES, ChunkToSend, blamed_server, send_chunk
+from dstore.client.chunk_sending import ChunkToSend, blamed_server, send_chunk
 from dstore.client.opening import rolled_back
 from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
 from dstore.client.session import Progress, Session
@@ -43,6 +43,7 @@ from dstore.crypto.cobblestone import SALT_SIZE_BYTES, ChunkSealer, chunk_contex
 from dstore.crypto.derivation import KEY_SIZE_BYTES, NONCE_SIZE_BYTES
 from dstore.crypto.keys import wrap_dek
 from dstore.crypto.seal import Descriptor, seal_descriptor, seal_manifest
+from dstore.rpc.write_messages import WriteFrameBuffer
 
 
 class FileWriter:
@@ -77,7 +78,7 @@ class FileWriter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal = asyncio.create_task(self._renew())
         self._failure: BaseException | None = None
-        self._frame_buffers: list[bytearray] = []
+        self._frame_buffers: list[WriteFrameBuffer] = []
         self._plaintext_buffers: list[bytearray] = []
         self._chunk_count = 0
         self._size_bytes = 0
@@ -235,7 +236,7 @@ class FileWriter:
             await self._session.namespace.renew_intent(self._intent.intent_id, fresh_version=False)
 
     async def _write(self, index: int, plaintext: memoryview, buffer: bytearray | None) -> None:
-        frame_buffer = self._frame_buffers.pop() if self._frame_buffers else bytearray(FRAME_BUFFER_SIZE_BYTES)
+        frame_buffer = self._frame_buffers.pop() if self._frame_buffers else WriteFrameBuffer()
         self._ledger.add(await self._write_until_durable(index, plaintext, frame_buffer))
         self._frame_buffers.append(frame_buffer)
         self._done_bytes += len(plaintext)
@@ -244,7 +245,7 @@ class FileWriter:
         if self._progress is not None:
             self._progress(self._done_bytes)
 
-    async def _write_until_durable(self, index: int, plaintext: memoryview, buffer: bytearray) -> WrittenChunk:
+    async def _write_until_durable(self, index: int, plaintext: memoryview, buffer: WriteFrameBuffer) -> WrittenChunk:
         tried: list[str] = []
         backoff = Backoff()
         for attempt_index in range(CHUNK_WRITE_ATTEMPTS_MAX):

@@ -68,6 +68,11 @@ def read_frame_prefix(offset: int, crc32c: int, length_bytes: int) -> bytes:
     return _frame_prefix(_READ_FRAME_TAG, offset, crc32c, length_bytes)
 
 
+def write_frame_prefix(offset: int, crc32c: int, length_bytes: int) -> bytes:
+    """Return what precedes the data in a WriteChunkRequest; its size does not depend on the checksum."""
+    return _frame_prefix(_WRITE_FRAME_TAG, offset, crc32c, length_bytes)
+
+
 def _encode_frame(tag: int, frame: Frame) -> bytes:
     return b"".join((_frame_prefix(tag, frame.offset, frame.crc32c, len(frame.data)), frame.data))
 

@@ -150,6 +150,22 @@ async def test_a_slow_disk_slows_the_writer_down() -> None:
     assert await get(server.service) == data
 
 
+@pytest.mark.parametrize(("frame_count", "write_count"), [(1, 1), (3, 1), (4, 2)])
+async def test_pieces_go_to_the_disk_together(frame_count: int, write_count: int) -> None:
+    """The last ones go with the footer; the others when ``WRITE_BEHIND_FRAMES_MAX`` wait, or enough bytes."""
+    writes = []
+
+    async def before(operation: str, path: str) -> None:
+        if operation == "write" and path.startswith("tmp/0000002a"):
+            writes.append(path)
+
+    server = await start_server(before=before)
+    data = content(frame_count * 1000)
+    await put(server.service, data)
+    assert len(writes) == write_count
+    assert await get(server.service) == data
+
+
 @pytest.mark.parametrize("operation", ["write", "sync", "rename"])
 async def test_a_record_that_could_not_be_stored_leaves_no_file_behind(operation: str) -> None:
     server = await start_server()
