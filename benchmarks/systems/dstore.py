@@ -14,6 +14,8 @@ from dstore.crypto.keyring import create_keyring
 from dstore.system.environment import SystemRandom
 
 CHUNKSERVERS = 3
+#: What docs/performance.md recommends to programs that move large files.
+ALLOCATOR_SETTINGS = {"MALLOC_ARENA_MAX": "1"}
 #: What was removed goes at once, so that a run does not need the space of all runs; nothing of this is on the way of a
 #: read or a write.
 MASTER_OPTIONS = (
@@ -110,7 +112,11 @@ async def open_dstore(directory: Path) -> AsyncIterator[DstoreSession]:
     abilities = Abilities.of_client()
     async with open_servers(directory, chunkservers=CHUNKSERVERS, master_options=MASTER_OPTIONS) as (master, servers):
         settings = {"endpoint": master.address, "key_file": str(key_file), "variants": abilities.variants()}
-        environ = {"DSTORE_STATE_DIR": str(directory / "state"), "DSTORE_CONFIG_DIR": str(directory / "config")}
+        environ = {
+            "DSTORE_STATE_DIR": str(directory / "state"),
+            "DSTORE_CONFIG_DIR": str(directory / "config"),
+            **ALLOCATOR_SETTINGS,
+        }
         async with open_client_process("dstore", settings, environ=environ) as client:
             pids = {server.name: server.pid for server in (master, *servers)}
             yield DstoreSession(directory, client, pids, abilities)
