@@ -1,5 +1,6 @@
 """dstore: a master and three chunkservers, encrypted on the client, as its own options name the durability."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +11,10 @@ import dstore
 from benchmarks.servers import open_servers
 from benchmarks.systems.base import ClientProcess, Variant, open_client_process, wait_for_space
 from benchmarks.workloads import MIB, Workload
+from dstore.core.checking import CollectionState
+from dstore.core.interfaces import Admin
 from dstore.crypto.keyring import create_keyring
+from dstore.rpc.channel import Connections
 from dstore.system.environment import SystemRandom
 
 CHUNKSERVERS = 3
@@ -25,6 +29,7 @@ MASTER_OPTIONS = (
 SYNCED = "synced: fsync of file and directory on 3 replicas, commit synced"
 REPLICATED = "replicated: in memory of 3 replicas, synced within a second"
 _RECLAIM_PATIENCE_S = 30.0
+_APPROVAL_INTERVAL_S = 0.5
 #: What stays behind: databases, and files of the other workloads.
 _REST_BYTES = 64 * MIB
 
@@ -71,9 +76,12 @@ class DstoreSession:
     name = "dstore"
     copies = CHUNKSERVERS
 
-    def __init__(self, directory: Path, client: ClientProcess, pids: Mapping[str, int], abilities: Abilities) -> None:
+    def __init__(
+        self, directory: Path, endpoint: str, client: ClientProcess, pids: Mapping[str, int], abilities: Abilities
+    ) -> None:
         self.client = client
         self._directory = directory
+        self._endpoint = endpoint
         self._pids = dict(pids)
         self._abilities = abilities
 
@@ -99,8 +107,26 @@ class DstoreSession:
         return tuple(Variant(name, REPLICATED if name == "replicated" else SYNCED) for name in names)
 
     async def reclaim(self) -> None:
-        """Return when dropped files are gone from the disks."""
-        await wait_for_space(self._directory, _REST_BYTES, _RECLAIM_PATIENCE_S)
+        """Return when dropped files are gone from the disks.
+
+        A cluster stops and asks before it deletes so large a share within an hour: here, that is a wish.
+        """
+        connections = Connections()
+        try:
+            approving = asyncio.create_task(_approve(connections.connection(self._endpoint).admin))
+            await wait_for_space(self._directory, _REST_BYTES, _RECLAIM_PATIENCE_S)
+            approving.cancel()
+            await asyncio.wait([approving])
+        finally:
+            await connections.close()
+
+
+async def _approve(admin: Admin) -> None:
+    """Approve every collection that stops and asks."""
+    while True:
+        if (await admin.get_collection()).state is CollectionState.STOPPED:
+            await admin.approve_collection()
+        await asyncio.sleep(_APPROVAL_INTERVAL_S)
 
 
 @asynccontextmanager
@@ -119,4 +145,4 @@ async def open_dstore(directory: Path) -> AsyncIterator[DstoreSession]:
         }
         async with open_client_process("dstore", settings, environ=environ) as client:
             pids = {server.name: server.pid for server in (master, *servers)}
-            yield DstoreSession(directory, client, pids, abilities)
+            yield DstoreSession(directory, master.address, client, pids, abilities)
