@@ -12,7 +12,7 @@ from dstore.chunkserver.chunkreader import ChunkReader
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteFinish, WriteHeader, WriteResult
-from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound
+from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound, Unavailable
 from dstore.core.ids import ChunkId
 from dstore.core.limits import FRAME_SIZE_BYTES_MAX
 
@@ -101,6 +101,21 @@ class LocalWriter:
         # Once it has begun, a commit comes to its end even when the caller is gone: its outcome stays definite.
         self._commit = asyncio.create_task(self._store_chunk())
         return await asyncio.shield(self._commit)
+
+    def require_held(self) -> None:
+        """Refuse a chunk that was stored and is not here any more (Invariant 1).
+
+        Its sync in the background may fail while the rest of the chain is waited for.
+
+        Raises:
+            Unavailable: ``DISK_FAILED``.
+        """
+        if not self._store.catalog.has(self._header.chunk_id):
+            raise Unavailable(
+                f"Chunk {self._header.chunk_id} was written on {self._store.name} and did not stay there; its disk "
+                "could not sync it. Use another server, and look at this one's disk.",
+                reason="DISK_FAILED",
+            )
 
     async def abort(self) -> None:
         """See ``ChunkWriter.abort``. A chunk that is stored stays: it is the master's to collect."""

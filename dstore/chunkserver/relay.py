@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from dstore.chunkserver.localwriter import LocalWriter
 from dstore.core.chunks import ChainMember, Frame, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import DeadlineExceeded, DstoreError, Unavailable
 from dstore.core.interfaces import ChunkWriter, Peers
@@ -48,7 +49,7 @@ STALL_TIMEOUTS = StallTimeouts()
 class RelayWriter:
     """A ``ChunkWriter`` for the own copy and the chain behind it. An error wants an ``abort``."""
 
-    def __init__(self, own: ChunkWriter, peers: Peers, header: WriteHeader, timeouts: StallTimeouts) -> None:
+    def __init__(self, own: LocalWriter, peers: Peers, header: WriteHeader, timeouts: StallTimeouts) -> None:
         self._own = own
         self._next = header.chain[0]
         self._chain = header.chain
@@ -85,6 +86,8 @@ class RelayWriter:
         finally:
             if not own.done():
                 own.cancel()  # a commit that has begun comes to its end all the same
+        # Its disk may have failed while the rest of the chain was waited for.
+        self._own.require_held()
         return WriteResult((*own.result().replicas, *self._pump.result().replicas))
 
     async def abort(self) -> None:

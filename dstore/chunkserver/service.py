@@ -61,10 +61,8 @@ class ChunkService:
                 )
             check_header(header, self._store.identity)
             self._store.require_reconciled()
-            writer: ChunkWriter = await open_local_writer(self._store, self.reader, header)
-            if header.chain:
-                writer = RelayWriter(writer, self._peers, header, self._timeouts)
-            stream.inner = writer
+            own = await open_local_writer(self._store, self.reader, header)
+            stream.inner = RelayWriter(own, self._peers, header, self._timeouts) if header.chain else own
         except DstoreError as error:
             stream.end(error.reason)
             self._store.attribute(error)

@@ -2,12 +2,14 @@
 
 What digests and counts cannot show, this does: a copy that the rows name and a server lost silently is recorded as
 missing, and so made again; chunks that no row names, and copies that are not what was committed, are counted, reported,
-and left alone (Invariant 9). Groups in which a server may lack what it acknowledged (``doubts``) come first.
+and left alone (Invariant 9). Groups in which a server may lack what it acknowledged (``doubts``) come first, then those
+of which a copy is to be dropped (``strays``).
 """
 
 import asyncio
 
 from dstore.core.errors import Conflict, LimitExceeded
+from dstore.core.groups import MemberState
 from dstore.core.ids import GroupId
 from dstore.core.interfaces import Peers
 from dstore.master import counters, leader
@@ -16,14 +18,14 @@ from dstore.master.facts import read_settled_sequence
 from dstore.master.group_check import CheckedRange, GroupCheck, corrupt_in, record_missing, sources_of
 from dstore.master.replica_check import Problem, Trouble
 from dstore.master.shared import Shared
-from dstore.master.sightings import Sightings
+from dstore.master.sightings import Sightings, Whole
 from dstore.master.store.base import Transaction
 
 #: However many groups there are, others want the master's store too.
 _INTERVAL_MIN_S = 0.2
-#: While copies wait for a look at them before they can be dropped.
-_INTERVAL_AWAITED_S = 1.0
 _SLEEP_MAX_S = 1.0
+#: A group with one of these needs every copy that there is.
+_ABOUT_COPIES = frozenset({Trouble.LOST, Trouble.MISSING, Trouble.CORRUPT, Trouble.GONE, Trouble.DIFFERS})
 
 
 class Audit:
@@ -52,11 +54,10 @@ class Audit:
             await self.step()
 
     def _interval_s(self) -> float:
-        count = len(self._shared.allocator.groups.by_id)
-        interval_s = max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
-        if self._due_doubt() is not None:
+        if self._sightings.is_awaited or self._due_doubt() is not None:
             return _INTERVAL_MIN_S
-        return min(interval_s, _INTERVAL_AWAITED_S) if self._sightings.is_awaited else interval_s
+        count = len(self._shared.allocator.groups.by_id)
+        return max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
 
     def _due_doubt(self) -> GroupId | None:
         return self._shared.doubts.due(self._shared.orders.settled_sequence)
@@ -82,11 +83,14 @@ class Audit:
         shared = self._shared
         look = await self._begin(group_id)
         states = shared.membership.states(shared.clock.monotonic_s())
-        sources = sources_of(states, shared.allocator.groups.by_id[group_id], peers)
+        group = shared.allocator.groups.by_id[group_id]
+        sources = sources_of(states, group, peers)
         check = GroupCheck(shared.store, group_id, sources, corrupt_in(states, group_id))
         counts = {trouble: dict.fromkeys(sources, 0) for trouble in (Trouble.UNKNOWN, Trouble.DIFFERS)}
+        is_whole = all(group.state_of(member) is MemberState.WHOLE for member in group.members)
         async for checked in check.run():
             for problem in checked.problems:
+                is_whole = is_whole and problem.trouble not in _ABOUT_COPIES
                 if problem.trouble in counts and problem.server_id is not None:
                     counts[problem.trouble][problem.server_id] += 1
             if any(problem.trouble is Trouble.LOST for problem in checked.problems):
@@ -97,11 +101,14 @@ class Audit:
             trouble: {each: count for each, count in found.items() if each not in absent}
             for trouble, found in counts.items()
         }
+        present = shared.allocator.groups.by_id[group_id]
+        is_whole = is_whole and present == group and check.sources.keys() >= set(group.members)
         self._sightings.seen(
             group_id,
             unknown=asked[Trouble.UNKNOWN],
             differing=asked[Trouble.DIFFERS],
-            members=shared.allocator.groups.by_id[group_id].members,
+            whole=Whole(group.epoch, look.settled_sequence) if is_whole else None,
+            members=present.members,
             absent=absent,
         )
 

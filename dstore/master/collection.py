@@ -325,8 +325,8 @@ class Collector:
             lambda tx: (deletions.read_groups(tx, ripe), deletions.read_writing(tx))
         )
         replicas = shared.cluster.policy.replicas
-        # Chunks of a history that was lost are unknown: then only what the audit has looked at may go.
-        unseen = not self._guard.status.earlier_history_ids
+        # Chunks of a history that was lost are unknown: then only copies that have none of them may go.
+        trusts_rows = not self._guard.status.earlier_history_ids
         self._strays.plan(
             facts,
             reports,
@@ -334,7 +334,9 @@ class Collector:
             replicas=replicas,
             now_s=now_s,
             grace_s=grace_s,
-            may_go=lambda each: self.sightings.may_be_dropped(each.server_id, each.group_id, unseen=unseen),
+            may_go=lambda each, epoch, newest: self.sightings.may_be_dropped(
+                each.server_id, each.group_id, epoch=epoch, newest_sequence=newest, trusts_rows=trusts_rows
+            ),
         )
 
     async def _write(self, fn: Callable[[Transaction], T], otherwise: T) -> T:

@@ -73,10 +73,20 @@ class Doubts:
         told = self._told.get(server_id)
         return tuple(sorted(told.examined, key=lambda each: each.group_id)) if told is not None else ()
 
-    def of(self, server_id: ServerId) -> Container[GroupId]:
+    def of(self, server_id: ServerId) -> frozenset[GroupId]:
         """Return the groups in which it is not known what a server lacks."""
         told = self._told.get(server_id)
-        return frozenset(each.group_id for each in told.doubts.values() if each not in told.examined) if told else ()
+        if told is None:
+            return frozenset()
+        return frozenset(each.group_id for each in told.doubts.values() if each not in told.examined)
+
+    def by_group(self) -> dict[GroupId, frozenset[ServerId]]:
+        """Return the groups in doubt, with the servers of which it is not known what they lack."""
+        servers: dict[GroupId, set[ServerId]] = {}
+        for server_id in self._told:
+            for group_id in self.of(server_id):
+                servers.setdefault(group_id, set()).add(server_id)
+        return {group_id: frozenset(found) for group_id, found in servers.items()}
 
     def due(self, settled_sequence: int) -> GroupId | None:
         """Return a group that a look would tell something new about, each in its turn; None when there is none."""

@@ -186,8 +186,10 @@ class Operations:
 
     async def _groups(self) -> tuple[PlannedGroup, ...]:
         facts = await observe(self._shared)
-        groups = self._shared.allocator.groups.by_id
-        return tuple(repairing.view(groups[group_id], facts) for group_id in sorted(groups))
+        groups, doubts = self._shared.allocator.groups.by_id, self._shared.doubts.by_group()
+        return tuple(
+            repairing.view(groups[group_id], facts, doubts.get(group_id, frozenset())) for group_id in sorted(groups)
+        )
 
     def _moves(self, changes: Iterable[MemberChange], groups: Sequence[PlannedGroup]) -> tuple[MemberMove, ...]:
         names = self._names()

@@ -33,17 +33,22 @@ class GroupViews:
     def __init__(self) -> None:
         self._known: dict[GroupId, tuple[PlacedGroup, GroupCounts, frozenset[ServerId], PlannedGroup]] = {}
 
-    def of(self, groups: GroupMap, facts: Facts) -> tuple[PlannedGroup, ...]:
+    def of(
+        self, groups: GroupMap, facts: Facts, doubts: Mapping[GroupId, frozenset[ServerId]]
+    ) -> tuple[PlannedGroup, ...]:
         """Return all groups in order of their ids."""
-        return tuple(self._view(groups.by_id[group_id], facts) for group_id in sorted(groups.by_id))
+        return tuple(
+            self._view(groups.by_id[group_id], facts, doubts.get(group_id, frozenset()))
+            for group_id in sorted(groups.by_id)
+        )
 
-    def _view(self, group: PlacedGroup, facts: Facts) -> PlannedGroup:
+    def _view(self, group: PlacedGroup, facts: Facts, doubts: frozenset[ServerId]) -> PlannedGroup:
         counts = facts.groups.get(group.group_id, _EMPTY)
-        missing = frozenset(facts.missing.get(group.group_id, ()))
+        missing = doubts.union(facts.missing.get(group.group_id, ()))
         known = self._known.get(group.group_id)
         if known is not None and known[0] is group and known[1:3] == (counts, missing):
             return known[3]
-        view = repairing.view(group, facts)
+        view = repairing.view(group, facts, doubts)
         self._known[group.group_id] = (group, counts, missing, view)
         return view
 
@@ -69,7 +74,7 @@ class Planning:
         await self._refill(facts, leader_epoch)
         await self._salvage(leader_epoch)
         shared = self._shared
-        groups = self._views.of(shared.allocator.groups, facts)
+        groups = self._views.of(shared.allocator.groups, facts, shared.doubts.by_group())
         servers = tuple(state.planned for state in shared.membership.states(self._now_s()).values())
         policy = shared.cluster.policy
         changes = {change.group_id: change for change in plan_repair(servers, groups, policy, limits=_LIMITS)}

@@ -94,6 +94,6 @@ def _about_stuck_groups(
     reasons: Sequence[str] = [
         why
         for group_id in group_ids[:NAMED_MAX]
-        if (why := explain(servers, view(groups.by_id[group_id], facts), policy)) is not None
+        if (why := explain(servers, view(groups.by_id[group_id], facts, frozenset()), policy)) is not None
     ]
     return [warn("REPAIR_STUCK", reasons[0], "dstore node list")] if reasons else []

@@ -58,8 +58,8 @@ def planned_members(group: PlacedGroup) -> tuple[PlannedMember, ...]:
     return tuple(PlannedMember(member, group.state_of(member)) for member in group.members)
 
 
-def view(group: PlacedGroup, facts: Facts) -> PlannedGroup:
-    """Return a group as planners see it."""
+def view(group: PlacedGroup, facts: Facts, in_doubt: frozenset[ServerId]) -> PlannedGroup:
+    """Return a group as planners see it; a member in doubt counts as one that lacks chunks (Invariant 10)."""
     counts = facts.groups.get(group.group_id)
     return PlannedGroup(
         group.group_id,
@@ -67,7 +67,7 @@ def view(group: PlacedGroup, facts: Facts) -> PlannedGroup:
         planned_members(group),
         counts.chunk_count if counts is not None else 0,
         counts.chunk_bytes if counts is not None else 0,
-        frozenset(facts.missing.get(group.group_id, ())),
+        in_doubt.union(facts.missing.get(group.group_id, ())),
     )
 
 

@@ -1,9 +1,23 @@
 """What listings of the disks showed that the rows do not say, as of the last look at each group; in memory alone."""
 
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 
 from dstore.core.ids import GroupId, ServerId
 from dstore.core.status import Health, HealthCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A group of which every member listed every chunk of a file, and nothing else was wrong.
+
+    Attributes:
+        epoch: of the group, before and after.
+        settled_sequence: chunks from this one on were not looked for: writes of them were under way.
+    """
+
+    epoch: int
+    settled_sequence: int
 
 
 class Tally:
@@ -47,6 +61,7 @@ class Sightings:
         self.differing = Tally()
         #: Servers that are no members, and were seen to hold nothing unknown.
         self._clean: dict[GroupId, frozenset[ServerId]] = {}
+        self._whole: dict[GroupId, Whole] = {}
         #: Groups with copies that could be dropped once somebody has looked at them.
         self._wanted: set[GroupId] = set()
 
@@ -65,6 +80,7 @@ class Sightings:
         *,
         unknown: Mapping[ServerId, int],
         differing: Mapping[ServerId, int],
+        whole: Whole | None,
         members: Container[ServerId],
         absent: Container[ServerId],
     ) -> None:
@@ -73,6 +89,7 @@ class Sightings:
         Args:
             unknown: of all servers that listed it, how many of their chunks no row names.
             differing: how many of their copies are not what was committed.
+            whole: None when a member lacks something, or could not be asked.
             absent: servers that could not be asked.
         """
         self.unknown.seen(group_id, unknown, absent)
@@ -81,12 +98,29 @@ class Sightings:
         self._clean.pop(group_id, None)
         if clean:
             self._clean[group_id] = clean
+        self._whole.pop(group_id, None)
+        if whole is not None:
+            self._whole[group_id] = whole
 
-    def may_be_dropped(self, server_id: ServerId, group_id: GroupId, *, unseen: bool) -> bool:
-        """Whether a copy of a group holds nothing unknown, as far as it was looked at; ``unseen`` if it was not."""
+    def may_be_dropped(
+        self, server_id: ServerId, group_id: GroupId, *, epoch: int, newest_sequence: int, trusts_rows: bool
+    ) -> bool:
+        """Whether a copy of a group on a server that is no member is of no use, as it was seen on all the disks.
+
+        Counts do not tell: a member that lost a chunk may hold one that nobody committed.
+
+        Args:
+            epoch: of the group now.
+            newest_sequence: a look counts at which the writes of all chunks up to this one were over.
+            trusts_rows: whether a chunk that no row names is known to be none of a file.
+        """
         if self.unknown.has(group_id, server_id):
             return False
-        if unseen or server_id in self._clean.get(group_id, ()):
+        whole = self._whole.get(group_id)
+        if whole is None or whole.epoch != epoch or whole.settled_sequence <= newest_sequence:
+            self._wanted.add(group_id)
+            return False
+        if trusts_rows or server_id in self._clean.get(group_id, ()):
             return True
         self._wanted.add(group_id)
         return False

@@ -4,8 +4,9 @@ A copy is stray while its server reports the group and is no member of it. It is
 grace, under the eyes of the present leader, and the group lacks nothing: it has as many members as the policy wants,
 each of them whole and up and reporting at least as many chunks as the rows say, and no replica is missing. The writes
 must have ended, too, that were in progress when the grace was over: their chunks are in no row that says who lacks
-them, and this copy may be one of those that were acknowledged (Invariant 8). A group that the metadata does not know is
-never dropped, nor is a copy with chunks that no row names (Invariant 9).
+them, and this copy may be one of those that were acknowledged (Invariant 8). All that may be true of members that lack
+a chunk which nobody has missed yet; so in the end somebody looks at what they list (``sightings``), every time. A group
+that the metadata does not know is never dropped, nor is a copy with chunks that no row names (Invariant 9).
 """
 
 from collections.abc import Callable, Container, Mapping
@@ -69,7 +70,7 @@ def find_strays(
 
 
 def lacks_nothing(group_id: GroupId, facts: GroupFacts, reports: Reports, replicas: int) -> bool:
-    """Whether no copy beyond those of the members is of any use."""
+    """Whether no copy beyond those of the members is of any use, as far as counts tell."""
     return (
         len(facts.members) >= replicas
         and facts.missing_chunk_count == 0
@@ -113,19 +114,28 @@ class StrayWatch:
         replicas: int,
         now_s: float,
         grace_s: float,
-        may_go: Callable[[Holding], bool] = lambda _: True,
+        may_go: Callable[[Holding, int, int], bool],
     ) -> None:
-        """Order the drops; ``groups`` are those that ``see`` returned, as the rows have them now."""
+        """Order the drops.
+
+        Args:
+            groups: those that ``see`` returned, as the rows have them now.
+            may_go: tells of a copy, an epoch and a sequence whether all members were seen at this epoch to hold
+                everything, when the writes of all chunks up to this sequence were over.
+        """
         orders: dict[ServerId, list[GroupEpoch]] = {}
         for each, since_s in sorted(self._since_s.items(), key=lambda item: (item[1], item[0].group_id)):
             facts = groups.get(each.group_id)
             if facts is None or now_s - since_s < grace_s or each.server_id in facts.members:
                 continue
             newest = self._newest.setdefault(each, writing.newest_sequence)
-            if newest >= writing.settled_sequence or not may_go(each):
-                continue
             of_server = orders.setdefault(each.server_id, [])
-            if len(of_server) < DROPS_PER_ORDER_MAX and lacks_nothing(each.group_id, facts, reports, replicas):
+            if (
+                newest < writing.settled_sequence
+                and len(of_server) < DROPS_PER_ORDER_MAX
+                and lacks_nothing(each.group_id, facts, reports, replicas)
+                and may_go(each, facts.epoch, newest)
+            ):
                 of_server.append(GroupEpoch(each.group_id, facts.epoch))
         self._orders = {server_id: tuple(of_server) for server_id, of_server in orders.items()}
 

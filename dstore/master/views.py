@@ -51,7 +51,7 @@ class PlannedGroup:
     Attributes:
         members: in order, the head first.
         chunk_bytes: what one whole copy of the group takes on a disk.
-        missing: the members that are known to lack single chunks.
+        missing: the members that lack single chunks, or may lack some.
     """
 
     group_id: GroupId

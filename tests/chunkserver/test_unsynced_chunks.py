@@ -5,7 +5,7 @@ import contextlib
 import errno
 
 import pytest
-from small_cluster import CHUNK, Network, get, no_fault, put, start_server
+from small_cluster import CHUNK, FaultyChunks, Network, get, no_fault, put, start_server
 from unsynced_server import DATA, GROUP, GROUP_NAME, fails, promised, relaxed, server_with_unsynced
 from upkeep_cluster import chunk, upkeep_cluster
 from virtual_time import virtually
@@ -192,6 +192,26 @@ def test_a_chunk_that_cannot_be_synced_is_lost_here_and_told(operation: str, num
         server.memory.crash()
         again = await start_server(server.memory)
         assert again.store.doubts.report() == (GroupDoubt(GROUP, 1),)
+
+    virtually(run())
+
+
+def test_a_copy_that_goes_while_the_chain_is_waited_for_is_not_acknowledged() -> None:
+    async def run() -> None:
+        network = Network()
+        first, second = [await start_server(network=network, name=f"cs-{number}") for number in (1, 2)]
+
+        async def slowly(step: str) -> None:
+            if step == "finish":
+                await asyncio.sleep(SOON_S)
+
+        network.servers[second.address] = FaultyChunks(second.service, slowly)
+        first.disk.before = fails("sync", f"unsynced/{GROUP_NAME}")
+        with pytest.raises(Unavailable) as caught:
+            await put(first.service, DATA, relaxed(chain=(second.member,)))
+        assert caught.value.reason == "DISK_FAILED"
+        assert caught.value.metadata["server_name"] == "cs-1"
+        assert not first.store.catalog.has(CHUNK)
 
     virtually(run())
 

@@ -1,62 +1,20 @@
 """A scripted cluster whose servers can be asked what they hold, with tiny pages."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pytest
-from master_harness import SEALED_SIZE, MasterHarness
-from scripted_servers import ScriptedCluster, ScriptedServer
+from master_harness import MasterHarness
+from scripted_servers import ScriptedCluster
 
 from dstore.core.checking import CheckSummary, Finding, Severity
-from dstore.core.digests import HeldChunk, HeldPage
-from dstore.core.errors import Unavailable
-from dstore.core.ids import ChunkId, GroupId
-from dstore.core.interfaces import Chunks
+from dstore.core.ids import ChunkId
 from dstore.master import group_check, listing, namespace_check
 from dstore.master.store.base import Value
-
-CRC = 0xDEADBEEF
-
-
-@dataclass
-class ScriptedPeers:
-    """Lists what scripted servers hold, a few chunks a page; what is ``altered`` with other properties."""
-
-    servers: dict[int, ScriptedServer]
-    altered: dict[tuple[int, ChunkId], tuple[int, int]] = field(default_factory=dict)
-    silent: set[int] = field(default_factory=set)
-    #: Called before each page.
-    before: Callable[[int, GroupId], None] = lambda number, group_id: None
-
-    def chunks(self, address: str) -> Chunks:
-        return cast("Chunks", _ScriptedChunks(self, int(address.rpartition(":")[2]) - 7700))
-
-
-@dataclass
-class _ScriptedChunks:
-    peers: ScriptedPeers
-    number: int
-
-    async def list_group(self, group_id: GroupId, *, bucket: int | None, after_sequence: int, count: int) -> HeldPage:
-        assert bucket is None and count > 0
-        self.peers.before(self.number, group_id)
-        if self.number in self.peers.silent:
-            raise Unavailable("It does not answer.")
-        server = self.peers.servers[self.number]
-        held = [
-            HeldChunk(each.sequence, *self.peers.altered.get((self.number, each), (SEALED_SIZE, CRC)))
-            for each in sorted(server.chunks - set(server.corrupt))
-            if each.group_id == group_id and each.sequence > after_sequence
-        ]
-        return HeldPage(tuple(held[:3]), is_last=len(held) <= 3)
 
 
 @dataclass
 class CheckedCluster(ScriptedCluster):
-    peers: ScriptedPeers = field(default_factory=lambda: ScriptedPeers({}))
-
     async def check(self, *, repair: bool = False) -> tuple[list[Finding], CheckSummary]:
         messages = [each async for each in self.harness.master.admin.check_cluster(repair=repair)]
         summary = messages.pop()
@@ -90,8 +48,6 @@ async def open_checked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Chec
     monkeypatch.setattr(group_check, "CHECKED_ROWS_PER_PAGE", 2)
     monkeypatch.setattr(listing, "HELD_CHUNKS_PER_PAGE_MAX", 3)
     checked = CheckedCluster(MasterHarness(directory))
-    checked.peers.servers = checked.servers
-    checked.harness.peers = checked.peers
     await checked.open()
     await checked.join(1, 2, 3, 4)
     await checked.take_lead()

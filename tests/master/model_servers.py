@@ -7,7 +7,17 @@ from master_harness import SEALED_SIZE, MasterHarness, boot_id, identity, server
 
 from dstore.core.groups import Capacity, MemberState
 from dstore.core.ids import BootId, ChunkId, GroupId, ServerId
-from dstore.core.upkeep import Assignment, CopyReport, DiskProbe, Filled, GroupSummary, Heartbeat, Orders, Outcomes
+from dstore.core.upkeep import (
+    Assignment,
+    CopyReport,
+    DiskProbe,
+    Filled,
+    GroupDoubt,
+    GroupSummary,
+    Heartbeat,
+    Orders,
+    Outcomes,
+)
 
 CAPACITY = Capacity(1_000_000_000, 0)
 GOOD_PROBE = DiskProbe(0.001, 0.0)
@@ -34,6 +44,7 @@ class ModelServer:
     probe: DiskProbe = GOOD_PROBE
     outcomes: Outcomes = NOTHING
     orders: Orders | None = None
+    doubts: tuple[GroupDoubt, ...] = ()
 
     @property
     def server_id(self) -> ServerId:
@@ -63,6 +74,7 @@ class ModelServer:
             ),
             outcomes=self.outcomes,
             copying=CopyReport(0, 0, 0, self.copied_bytes, ""),
+            doubts=self.doubts,
         )
 
     def held(self, group_id: GroupId) -> set[ChunkId]:

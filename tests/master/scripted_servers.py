@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from master_harness import POLICY, MasterHarness, boot_id, identity, server_id, written
+from scripted_peers import ScriptedPeers
 
 from dstore.core.files import ChunkPlacement, Policy
 from dstore.core.groups import Capacity
@@ -99,8 +100,12 @@ class ScriptedCluster:
     leader_epoch: int = 0
     away: set[int] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.peers = ScriptedPeers(self.servers)
+
     async def open(self) -> None:
         """Open the master, or open it again on the store as it is now."""
+        self.harness.peers = self.peers
         await self.harness.open()
 
     @property
@@ -153,6 +158,8 @@ class ScriptedCluster:
         for _ in range(count):
             await self._pass(1)
             await self.step()
+            if self.collector.sightings.is_awaited:
+                await self.harness.master.audit.step()
 
     async def run(self, duration_s: int) -> None:
         """Let time pass while the servers report; the leader does not look meanwhile."""

@@ -235,6 +235,27 @@ def test_a_copy_is_of_no_use_only_when_the_members_lack_nothing(
     assert lacks_nothing(G1, facts, reports, replicas=3) is expected
 
 
+def anything(holding: Holding, epoch: int, newest_sequence: int) -> bool:
+    """As if everybody had looked at all disks."""
+    return True
+
+
+def test_what_was_looked_at_is_the_present_group_with_all_that_this_copy_may_have() -> None:
+    watch, asked = StrayWatch(), []
+    watch.see(frozenset({Holding(D, G1)}), 0.0, 0.0)
+
+    def refuse(holding: Holding, epoch: int, newest_sequence: int) -> bool:
+        asked.append((holding, epoch, newest_sequence))
+        return False
+
+    for newest_sequence in (70, 80):
+        writing = Writing(newest_sequence, 100)
+        facts = {G1: GroupFacts(4, 5, 0, MEMBERS)}
+        watch.plan(facts, REPORTS, writing, replicas=3, now_s=0.0, grace_s=0.0, may_go=refuse)
+        assert watch.orders_for(D) == ()
+    assert asked == [(Holding(D, G1), 4, 70)] * 2
+
+
 def test_a_stray_copy_is_dropped_after_its_grace() -> None:
     watch = StrayWatch()
     facts = {G1: GroupFacts(4, 5, 0, MEMBERS)}
@@ -242,7 +263,7 @@ def test_a_stray_copy_is_dropped_after_its_grace() -> None:
 
     def orders(now_s: float, seen: frozenset[Holding]) -> tuple[GroupEpoch, ...]:
         ripe = watch.see(seen, now_s, 60.0)
-        watch.plan({g: facts[g] for g in ripe}, REPORTS, QUIET, replicas=3, now_s=now_s, grace_s=60.0)
+        watch.plan({g: facts[g] for g in ripe}, REPORTS, QUIET, replicas=3, now_s=now_s, grace_s=60.0, may_go=anything)
         return watch.orders_for(D)
 
     assert orders(0.0, stray) == orders(59.9, stray) == ()
@@ -263,7 +284,8 @@ def test_a_stray_copy_is_kept_for_the_writes_that_were_in_progress_when_its_grac
     def orders(now_s: float, newest_sequence: int, settled_sequence: int) -> int:
         watch.see(stray, now_s, 60.0)
         writing = Writing(newest_sequence, settled_sequence)
-        watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, writing, replicas=3, now_s=now_s, grace_s=60.0)
+        facts = {G1: GroupFacts(4, 5, 0, MEMBERS)}
+        watch.plan(facts, REPORTS, writing, replicas=3, now_s=now_s, grace_s=60.0, may_go=anything)
         return len(watch.orders_for(D))
 
     assert orders(0.0, 50, 51) == 0
@@ -278,7 +300,8 @@ def test_a_stray_copy_is_kept_for_the_writes_that_were_in_progress_when_its_grac
 def test_a_member_is_never_told_to_drop_its_group() -> None:
     watch = StrayWatch()
     assert watch.see(frozenset({Holding(C, G1)}), 0.0, 0.0) == {G1}
-    watch.plan({G1: GroupFacts(4, 5, 0, MEMBERS)}, REPORTS, QUIET, replicas=3, now_s=0.0, grace_s=0.0)
+    facts = {G1: GroupFacts(4, 5, 0, MEMBERS)}
+    watch.plan(facts, REPORTS, QUIET, replicas=3, now_s=0.0, grace_s=0.0, may_go=anything)
     assert watch.orders_for(C) == ()
 
 
@@ -288,7 +311,7 @@ def test_drops_of_one_server_are_bounded() -> None:
     reports = {each: dict.fromkeys(ids, 5) for each in (A, B, C, D)}
     facts = {group_id: GroupFacts(4, 5, 0, MEMBERS) for group_id in ids}
     watch.see(frozenset(Holding(D, group_id) for group_id in ids), 0.0, 0.0)
-    watch.plan(facts, reports, QUIET, replicas=3, now_s=0.0, grace_s=0.0)
+    watch.plan(facts, reports, QUIET, replicas=3, now_s=0.0, grace_s=0.0, may_go=anything)
     assert len(watch.orders_for(D)) == DROPS_PER_ORDER_MAX
 
 

@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
-from checked_cluster import CRC, CheckedCluster, open_checked
+from checked_cluster import CheckedCluster, open_checked
 from master_harness import SEALED_SIZE, server_id
+from scripted_peers import CRC
 
 from dstore.core.checking import CheckSummary, Finding, FindingKind, Severity
 from dstore.core.errors import LimitExceeded

@@ -6,9 +6,11 @@ from model_servers import ModelCluster
 
 from dstore.core import errors
 from dstore.core.groups import Capacity, Duty, ServerPhase
+from dstore.core.ids import GroupId
 from dstore.core.limits import SERVER_OUT_AFTER_DEFAULT_S
 from dstore.core.operations import PauseAction
 from dstore.core.status import Health
+from dstore.core.upkeep import GroupDoubt
 
 
 async def drain(model: ModelCluster, number: int, *, dry_run: bool = False) -> int:
@@ -46,6 +48,22 @@ async def test_a_drain_moves_everything_and_no_copy_is_missing_meanwhile(model: 
     await model.step()
     assert codes(model) == ["SERVER_DRAINING"]
     assert "is drained" in model.harness.shown[-1].checks[0].message
+
+
+async def test_a_drain_waits_for_members_of_which_it_is_not_known_what_they_lack(model: ModelCluster) -> None:
+    groups = await model.harness.rows(
+        "SELECT a.group_id FROM group_members a JOIN group_members b ON a.group_id = b.group_id "
+        f"WHERE a.server_id = '{server_id(2)}' AND b.server_id = '{server_id(3)}'"
+    )
+    # As after a power loss.
+    model.server(3).doubts = tuple(GroupDoubt(GroupId(int(str(row[0]))), 1) for row in groups)
+    await drain(model, 2)
+    await model.step(40)
+    assert await memberships(model, 2) == len(groups) > 0
+    model.server(3).doubts = ()
+    await model.step(10)
+    assert await memberships(model, 2) == 0
+    await model.check_claims()
 
 
 async def test_a_drained_server_gets_no_new_chunks(model: ModelCluster) -> None:
