@@ -25,6 +25,7 @@ from dstore.chunkserver.trash import Trash
 from dstore.chunkserver.unsynced import UnsyncedChunks
 from dstore.core.environment import Disk, Random
 from dstore.core.errors import Corrupt, DstoreError, NotReady, OutOfSpace, Unavailable
+from dstore.core.finishing import to_its_end
 from dstore.core.groups import Capacity, GroupEpoch
 from dstore.core.ids import ChunkId, ClusterId
 from dstore.core.limits import FILL_WRITE_MAX
@@ -309,7 +310,7 @@ class ChunkStore:
             self.corrupt.add(chunk_id)
             _log.error("chunk %s is corrupt and no longer served: %s", chunk_id, problem)
             # A reader that hangs up must not take the mark with it: nobody would make it again.
-            await asyncio.shield(asyncio.ensure_future(self._mark_corrupt(chunk_id)))
+            await to_its_end(self._mark_corrupt(chunk_id))
         return Corrupt(
             f"Chunk {chunk_id} on {self.name} is damaged: {problem}. Use another replica.",
             reason="CHUNK_CORRUPT",

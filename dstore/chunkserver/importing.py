@@ -17,6 +17,7 @@ from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
 from dstore.core.digests import HeldChunk
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, NotFound
+from dstore.core.finishing import to_its_end
 from dstore.core.ids import ChunkId
 from dstore.core.interfaces import Chunks
 from dstore.core.limits import COPY_STALL_TIMEOUT_S, DESCRIPTOR_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX
@@ -67,10 +68,10 @@ async def import_chunk(
         await _receive(source, chunk, stat, limiter)
         await chunk.seal()
     except BaseException:
-        await asyncio.shield(asyncio.ensure_future(chunk.drop()))
+        await to_its_end(chunk.drop())
         raise
     # One task: a caller that is cancelled must not have the file removed that is just given its name.
-    return await asyncio.shield(asyncio.ensure_future(_commit_or_drop(store, chunk, chunk_id, expected)))
+    return await to_its_end(_commit_or_drop(store, chunk, chunk_id, expected))
 
 
 async def _own_copy(

@@ -13,6 +13,7 @@ from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound, Unavailable
+from dstore.core.finishing import to_its_end
 from dstore.core.ids import ChunkId
 from dstore.core.limits import FRAME_SIZE_BYTES_MAX
 
@@ -31,7 +32,7 @@ async def open_local_writer(store: ChunkStore, reader: ChunkReader, header: Writ
     except asyncio.CancelledError:
         # A disk call cannot be called back: a file would appear after its writer is gone, or an older epoch be
         # renamed over a newer one (Invariant 7). So what was begun comes to its end, and is undone.
-        await asyncio.shield(asyncio.ensure_future(_undo(opening)))
+        await to_its_end(_undo(opening))
         raise
 
 
@@ -119,7 +120,7 @@ class LocalWriter:
 
     async def abort(self) -> None:
         """See ``ChunkWriter.abort``. A chunk that is stored stays: it is the master's to collect."""
-        await asyncio.shield(asyncio.ensure_future(self._drop()))
+        await to_its_end(self._drop())
 
     def _check(self, frame: Frame) -> None:
         size = len(frame.data)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from dstore.chunkserver.localwriter import LocalWriter
 from dstore.core.chunks import ChainMember, Frame, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import DeadlineExceeded, DstoreError, Unavailable
+from dstore.core.finishing import to_its_end
 from dstore.core.interfaces import ChunkWriter, Peers
 from dstore.core.limits import (
     RELAY_FRAMES_MAX,
@@ -95,7 +96,7 @@ class RelayWriter:
 
         That is usual: gRPC ends the stream of a writer that hangs up, and cancels the call a moment later.
         """
-        await asyncio.shield(asyncio.ensure_future(self._drop()))
+        await to_its_end(self._drop())
 
     async def _drop(self) -> None:
         self._pump.cancel()

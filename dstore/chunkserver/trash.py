@@ -18,11 +18,12 @@ import asyncio
 import contextlib
 from array import array
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.chunkmap import ChunkMap
+from dstore.core.finishing import to_its_end
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.limits import PURGE_BATCH_MAX
@@ -30,7 +31,6 @@ from dstore.core.limits import PURGE_BATCH_MAX
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore
 
-T = TypeVar("T")
 
 #: The number of an entry whose delay has not begun; others have the millisecond in which it began, plus one.
 _NOT_BEGUN = 0
@@ -67,7 +67,7 @@ class Trash:
             OutOfSpace: ``DISK_FULL``, for a tombstone.
             Unavailable: ``DISK_FAILED``.
         """
-        await _to_its_end(self._discard(tuple(dict.fromkeys(chunk_ids))))
+        await to_its_end(self._discard(tuple(dict.fromkeys(chunk_ids))))
 
     async def drop_group(self, group_id: GroupId, epoch: int) -> None:
         """Move all chunks of a group to the trash durably, unless it was made a member again.
@@ -82,7 +82,7 @@ class Trash:
         await self._store.adopt_epochs([GroupEpoch(group_id, epoch)])
         self._store.epochs.check(group_id, epoch)
         while batch := self._next_of_group(group_id):
-            await _to_its_end(self._drop(batch, epoch))
+            await to_its_end(self._drop(batch, epoch))
 
     async def purge(self, now_s: float, delay_s: float) -> int:
         """Unlink what was in the trash for longer than the delay; return how much that was.
@@ -101,7 +101,7 @@ class Trash:
             try:
                 while due:
                     batch, due = due[:PURGE_BATCH_MAX], due[PURGE_BATCH_MAX:]
-                    count += await _to_its_end(self._unlink(entries, batch))
+                    count += await to_its_end(self._unlink(entries, batch))
             finally:
                 for chunk_id in due:
                     entries.keep(chunk_id)
@@ -296,8 +296,3 @@ class _Ids:
 
     def append(self, chunk_id: ChunkId) -> None:
         self._numbers.extend((chunk_id.group_id, chunk_id.sequence))
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do something that goes on when the caller is cancelled: a disk call cannot be called back."""
-    return await asyncio.shield(asyncio.ensure_future(work))

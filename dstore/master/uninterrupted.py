@@ -4,10 +4,11 @@ A call is cancelled when its caller hangs up. Between what is stored and what th
 leave the two apart: a server would be known by a run of its process that ended long ago, and never go out.
 """
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
+
+from dstore.core.finishing import to_its_end
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,6 +19,6 @@ def uninterrupted(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Co
 
     @functools.wraps(method)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.shield(asyncio.create_task(method(*args, **kwargs)))
+        return await to_its_end(method(*args, **kwargs))
 
     return run
