@@ -113,7 +113,8 @@ class WriteStream:
             raise DeadlineExceeded("The writer sent nothing; the chunk is dropped.", reason="STREAM_STALLED") from None
 
     def _answered(self, task: "asyncio.Task[WriteResult]") -> None:
-        if task.cancelled():
+        # A process that ended in between took its answer with it.
+        if task.cancelled() or self._network.nodes[self._target].process is None:
             if self._network.nodes[self._target].life is not Life.OFF:
                 self._way_back.carry(lambda: self._break("connection reset"))
             return
