@@ -185,7 +185,8 @@ DISCARDS_FINISHED_MAX = 2_000
 #: Copies of groups that one server is told to drop at once: each takes its disk a while.
 DROPS_PER_ORDER_MAX = 16
 #: A collection that takes more than this share of a server, and more than this many of its chunks, within an hour stops
-#: and asks: more often a mistake than a wish.
+#: and asks, if all files have lost more than this share of their bytes in that hour, too: more often a mistake than a
+#: wish.
 COLLECTION_LOSS_SHARE_MAX = 0.25
 COLLECTION_LOSS_CHUNKS_MAX = 100
 COLLECTION_LOSS_WINDOW_S = 3600.0

@@ -1,9 +1,10 @@
 """Stops the collection when it would take too much of one server at once.
 
 A round that wants a large share of what a server holds is more often a mistake (a wrong retention, a wrong restore, a
-defect) than a wish, and the only one that cannot be undone. So it stops, for the whole cluster, and asks. What an
-operator approved does not count. Dropping whole copies of groups does not count either: these are copies that the
-members of the group have again.
+defect) than a wish, and the only one that cannot be undone. So it stops, for the whole cluster, and asks; unless the
+files, with their kept versions, have about as much as they had an hour ago: then what goes was replaced, or came and
+went within the hour. What an operator approved does not count. Dropping whole copies of groups does not count either:
+these are copies that the members of the group have again.
 """
 
 from collections import deque
@@ -42,8 +43,14 @@ class Exposure:
         return self.loss / max(1, self.held_chunks + self.lost_chunks)
 
 
-def worst(exposures: Iterable[Exposure]) -> Exposure | None:
-    """Return the server that would lose the largest share of those that would lose too much; None when none would."""
+def worst(exposures: Iterable[Exposure], shrinkage: float) -> Exposure | None:
+    """Return the server that would lose the largest share of those that would lose too much; None when none would.
+
+    Args:
+        shrinkage: which share of what the files had an hour ago they have no more.
+    """
+    if shrinkage <= COLLECTION_LOSS_SHARE_MAX:
+        return None
     excessive = [each for each in exposures if is_excessive(each)]
     return max(excessive, key=lambda each: (each.share, each.loss, each.server_id), default=None)
 

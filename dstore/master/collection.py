@@ -25,7 +25,7 @@ from dstore.core.limits import (
 )
 from dstore.core.status import HealthCheck
 from dstore.core.upkeep import Heartbeat
-from dstore.master import breaker, collection_stop, deletions, leader, safe_mode
+from dstore.master import breaker, collection_stop, content_history, deletions, leader, safe_mode
 from dstore.master.discards import Discards, Finished, Owed
 from dstore.master.membership import ServerState
 from dstore.master.safe_mode import SafeMode
@@ -120,6 +120,8 @@ class Collector:
             self._begin(leader_epoch)
         now_s = self._shared.clock.monotonic_s()
         scene = self._look(now_s)
+        if await self._shared.store.read(content_history.is_due):
+            await self._write(content_history.advance, None)
         if not await self._may_delete(scene):
             self._withdraw()
             return
@@ -251,15 +253,16 @@ class Collector:
         """Order what is due, unless it is too much at once; return whether it is not."""
         grace_s, store, known = self._shared.upkeep.collection_grace_s, self._shared.store, self._unapproved
 
-        def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts]]:
+        def read(tx: Transaction) -> tuple[deletions.Due, dict[GroupId, GroupFacts], float]:
             due = deletions.read_due(tx, grace_s, collection_stop.approved_s(tx), scene.up, known)
             chunk_ids = [each.chunk_id for each in due.chunks] + [each.chunk_id for each in due.owed]
-            return due, deletions.read_groups(tx, {*due.unapproved.counts, *(each.group_id for each in chunk_ids)})
+            groups = deletions.read_groups(tx, {*due.unapproved.counts, *(each.group_id for each in chunk_ids)})
+            return due, groups, content_history.shrinkage(tx)
 
-        due, groups = await store.read(read)
+        due, groups, shrinkage = await store.read(read)
         self._unapproved = due.unapproved
         holders = scene.holders(groups)
-        excess = breaker.worst(self._exposures(scene, due, holders, now_s))
+        excess = breaker.worst(self._exposures(scene, due, holders, now_s), shrinkage)
         if excess is not None:
             stop = CollectionStop(
                 excess.server_id,

@@ -345,9 +345,10 @@ def test_more_than_a_quarter_and_more_than_a_hundred_is_too_much(
 
 def test_the_server_that_would_lose_most_is_named() -> None:
     fine, bad, worse = Exposure(A, 1000, 0, 200), Exposure(B, 1000, 0, 300), Exposure(C, 1000, 100, 400)
-    assert worst([fine, bad, worse]) == worse
-    assert worst([fine]) is None
-    assert worst([]) is None
+    assert worst([fine, bad, worse], 0.26) == worse
+    assert worst([fine, bad, worse], 0.25) is None
+    assert worst([fine], 1.0) is None
+    assert worst([], 1.0) is None
 
 
 def test_losses_count_for_an_hour() -> None:

@@ -1,6 +1,8 @@
 """Space of removed and replaced files comes back, also on a chunkserver that was away meanwhile."""
 
 import random
+import sqlite3
+from contextlib import closing
 
 from cluster import wait_until
 from hasty_cluster import HastyCluster, findings, hasty, health_codes
@@ -53,10 +55,21 @@ def test_a_chunkserver_that_was_away_brings_nothing_old_back(hasty: HastyCluster
     assert (found, is_clean) == ([], True)
 
 
+def pretend_content(cluster: HastyCluster, size_bytes: int) -> None:
+    """Have the collection believe that the files had so much an hour ago."""
+    with closing(sqlite3.connect(cluster.directory("master") / "metadata.db")) as database:
+        query = "UPDATE meta SET value = ? WHERE name = 'content_history'"
+        assert database.execute(query, (f"[[[0,{size_bytes}]]]",)).rowcount == 1
+        database.commit()
+
+
 def test_a_large_deletion_needs_an_approval(hasty: HastyCluster) -> None:
     with client_of(hasty) as client:
         client.put("/large", random.Random(5).randbytes(150 * 65_536))
         client.put("/kept", KEPT)
+        # As if all that had been there for an hour: what comes and goes within the hour is nobody's mistake.
+        hasty.restart_master(between=lambda: pretend_content(hasty, 160 * 65_536))
+        hasty.wait_leading()
         client.remove("/large")
         wait_until(lambda: "COLLECTION_STOPPED" in health_codes(client), what="it stops", timeout_s=60)
         assert len(hasty.chunk_files("cs-1")) == 160
