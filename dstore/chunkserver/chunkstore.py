@@ -25,11 +25,11 @@ from dstore.chunkserver.trash import Trash
 from dstore.chunkserver.unsynced import UnsyncedChunks
 from dstore.core.environment import Disk, Random
 from dstore.core.errors import Corrupt, DstoreError, NotReady, OutOfSpace, Unavailable
-from dstore.core.finishing import to_its_end
 from dstore.core.groups import Capacity, GroupEpoch
 from dstore.core.ids import ChunkId, ClusterId
 from dstore.core.limits import FILL_WRITE_MAX
 from dstore.core.upkeep import Assignment
+from dstore.system.finishing import to_its_end
 
 _log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.chunks import ChunkStat, Frame, ReadRequest
 from dstore.core.digests import HeldChunk
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, NotFound
-from dstore.core.finishing import to_its_end
 from dstore.core.ids import ChunkId
 from dstore.core.interfaces import Chunks
 from dstore.core.limits import COPY_STALL_TIMEOUT_S, DESCRIPTOR_SIZE_BYTES_MAX, FRAME_SIZE_BYTES_MAX
+from dstore.system.finishing import to_its_end
 
 
 class Limiter(Protocol):

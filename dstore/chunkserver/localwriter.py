@@ -13,9 +13,9 @@ from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.newchunk import NewChunk
 from dstore.core.chunks import Durability, Frame, ReplicaAck, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import AlreadyExists, Corrupt, InvalidRequest, NotFound, Unavailable
-from dstore.core.finishing import to_its_end
 from dstore.core.ids import ChunkId
 from dstore.core.limits import FRAME_SIZE_BYTES_MAX
+from dstore.system.finishing import to_its_end
 
 
 async def open_local_writer(store: ChunkStore, reader: ChunkReader, header: WriteHeader) -> "LocalWriter":

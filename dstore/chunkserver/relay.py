@@ -15,7 +15,6 @@ from typing import TypeVar
 from dstore.chunkserver.localwriter import LocalWriter
 from dstore.core.chunks import ChainMember, Frame, WriteFinish, WriteHeader, WriteResult
 from dstore.core.errors import DeadlineExceeded, DstoreError, Unavailable
-from dstore.core.finishing import to_its_end
 from dstore.core.interfaces import ChunkWriter, Peers
 from dstore.core.limits import (
     RELAY_FRAMES_MAX,
@@ -23,6 +22,7 @@ from dstore.core.limits import (
     STREAM_STALL_STEP_S,
     STREAM_STALL_TIMEOUT_S,
 )
+from dstore.system.finishing import to_its_end
 
 T = TypeVar("T")
 

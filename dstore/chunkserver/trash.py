@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from dstore.chunkserver import paths
 from dstore.chunkserver.chunkmap import ChunkMap
-from dstore.core.finishing import to_its_end
 from dstore.core.groups import GroupEpoch
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.limits import PURGE_BATCH_MAX
+from dstore.system.finishing import to_its_end
 
 if TYPE_CHECKING:
     from dstore.chunkserver.chunkstore import ChunkStore

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from dstore.core.finishing import to_its_end
+from dstore.system.finishing import to_its_end
 
 P = ParamSpec("P")
 T = TypeVar("T")

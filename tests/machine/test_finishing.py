@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from dstore.core.finishing import to_its_end
+from dstore.system.finishing import to_its_end
 
 
 async def test_whoever_waits_gets_the_result_or_the_error() -> None:
