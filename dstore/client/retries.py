@@ -11,7 +11,16 @@ from typing import Any, Generic, TypeVar
 
 from dstore.core.backoff import Backoff
 from dstore.core.environment import Clock, Random
-from dstore.core.errors import CommitUnknown, DeadlineExceeded, DstoreError, Internal, NotFound, NotReady, Unavailable
+from dstore.core.errors import (
+    CommitUnknown,
+    Conflict,
+    DeadlineExceeded,
+    DstoreError,
+    Internal,
+    NotFound,
+    NotReady,
+    Unavailable,
+)
 from dstore.core.ids import RequestId
 from dstore.core.limits import CLIENT_PATIENCE_S, FIRST_CONTACT_PATIENCE_S, UNRESOLVED_MUTATIONS_MAX
 
@@ -25,6 +34,8 @@ _LASTING_REASONS = frozenset({"NOT_ENOUGH_SERVERS", "CONNECTION_CLOSED"})
 _BUSY_REASONS = frozenset({"COMMIT_QUEUE_FULL"})
 #: What does not come from the mutation itself, and so tells nothing about an earlier attempt that was not answered.
 _TELLS_NOTHING_REASONS = frozenset({"SERVICE_NOT_OFFERED"}) | _BUSY_REASONS
+#: Others were there first: whoever calls seals what is written anew, which cannot be done long after.
+_SEALED_ANEW_REASONS = frozenset({"VERSION_SUPERSEDED", "PARENT_CHANGED"})
 #: The network failed, or nobody knows: the call may have taken effect.
 _UNKNOWN_REASONS = frozenset({"UNAVAILABLE", "SERVER_UNREACHABLE"})
 
@@ -165,8 +176,10 @@ class Retries:
             answer = await call()
         except CommitUnknown:
             raise
-        except DstoreError:
+        except DstoreError as error:
             self._unresolved.pop(request_id, None)
+            if error.reason in _SEALED_ANEW_REASONS:
+                raise _not_done(error) from error
             raise
         self._unresolved.pop(request_id, None)
         return answer
@@ -229,6 +242,16 @@ class Retries:
             reason="NOT_A_DSTORE_MASTER",
             metadata={"endpoint": self._endpoint},
         )
+
+
+def _not_done(error: DstoreError) -> Conflict:
+    """Return what to tell of a mutation that came too late."""
+    path = error.metadata.get("path", "The path")
+    return Conflict(
+        f"{path} was changed meanwhile, so what was to be done there was not done, and will not be; do it again.",
+        reason=error.reason,
+        metadata=error.metadata,
+    )
 
 
 def _passes(error: DstoreError) -> bool:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import dstore
 from dstore.core.chunks import Durability
-from dstore.core.errors import CommitUnknown, DeadlineExceeded, DstoreError, NotReady, OutOfSpace, Unavailable
+from dstore.core.errors import CommitUnknown, Conflict, DeadlineExceeded, DstoreError, NotReady, OutOfSpace, Unavailable
 from dstore.core.ids import RequestId
 
 #: Paths with their contents; None is a directory.
@@ -193,6 +193,11 @@ async def _took_effect(client: dstore.AsyncClient, error: CommitUnknown) -> bool
         except CommitUnknown as again:
             assert time.monotonic() < deadline, f"still unknown after {_RECOVERY_S} s: {again!r}"
         except _FAULTS:
+            return False
+        except Conflict as late:
+            if late.reason != "VERSION_SUPERSEDED":
+                raise
+            # Its first attempt was never to succeed: the path had a newer version, as the next one would have learned.
             return False
         else:
             return True

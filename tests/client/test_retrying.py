@@ -8,6 +8,7 @@ import pytest
 from dstore.client.retries import Retries
 from dstore.core.errors import (
     CommitUnknown,
+    Conflict,
     DeadlineExceeded,
     DstoreError,
     Internal,
@@ -63,7 +64,7 @@ def failing(*errors: DstoreError, forever: DstoreError | None = None) -> Callabl
         error = left.pop(0) if left else forever
         if error is None:
             return "answer"
-        raise type(error)(error.message, reason=error.reason)
+        raise type(error)(error.message, reason=error.reason, metadata=error.metadata)
 
     return call
 
@@ -196,6 +197,20 @@ class TestMutations:
         with pytest.raises(NotFound) as caught:
             await retries.resolve(self.ID)
         assert caught.value.reason == "REQUEST_UNKNOWN"
+
+    @pytest.mark.parametrize("reason", ["VERSION_SUPERSEDED", "PARENT_CHANGED"])
+    async def test_what_can_only_be_sealed_anew_is_told_as_not_done(self, retries: Retries, reason: str) -> None:
+        late = Conflict("/f cannot get version 1; seal it again.", reason=reason, metadata={"path": "/f"})
+        answers = failing(*[REFUSED] * 30, late)
+        with pytest.raises(CommitUnknown):
+            await retries.mutate("store /f", self.ID, answers)
+        with pytest.raises(Conflict, match="/f was changed meanwhile, so") as caught:
+            while True:
+                with contextlib.suppress(CommitUnknown):
+                    await retries.resolve(self.ID)
+        assert (caught.value.reason, caught.value.metadata["path"]) == (reason, "/f")
+        with pytest.raises(NotFound):
+            await retries.resolve(self.ID)
 
     async def test_what_is_unknown_stays_so_until_the_master_tells(self, retries: Retries) -> None:
         busy = Unavailable("busy", reason="TOO_MANY_CALLS")
