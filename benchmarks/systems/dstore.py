@@ -66,7 +66,7 @@ class Abilities:
         if self.has_durability:
             found["replicated"] = {**off, "durability": "replicated"}
         if self.has_local_reads:
-            found["short-circuit"] = {"local_reads": "own"}
+            found |= {name: {"local_reads": "own"} for name in ("short-circuit", "short-circuit, get")}
         return found
 
 
@@ -101,6 +101,7 @@ class DstoreSession:
             names = ["short-circuit", "grpc"] if self._abilities.has_local_reads else ["grpc"]
             # A file that is opened for each range costs a call to the master more.
             names += ["grpc, get"] if workload.verb == "read-ranges" and self._abilities.has_ranges else []
+            names += ["short-circuit, get"] if workload.verb == "read-large" and self._abilities.has_local_reads else []
         else:
             # Small files lie with their inode, so whatever is chosen for chunks, their commit is synced.
             names = ["grpc" if workload.verb in _SMALL_READS else "synced"]

@@ -89,6 +89,7 @@ class LocalChunks:
         #: Those that were used last are last.
         self._files: OrderedDict[tuple[ServerId, ChunkId], LentFile] = OrderedDict()
         self._buffers: list[bytearray] = []
+        self._decrypting = threading.Lock()
         self._expiry: asyncio.TimerHandle | None = None
 
     @property
@@ -220,7 +221,7 @@ class LocalChunks:
             TimeoutError: nothing came for a while.
             DstoreError, OSError: as ``LentFile.read_into`` and ``Cursor.decrypt``.
         """
-        reading = _Reading(file, cursor, self._buffers)
+        reading = _Reading(file, cursor, self._buffers, self._decrypting)
         call = self._pool.submit(reading.run)
         finished = asyncio.wrap_future(call)
         try:
@@ -244,12 +245,16 @@ class _Reading:
 
     The file is read into a buffer of the thread's own, so that a thread that is stuck in a read, and comes to life when
     nobody waits for it any more, has written nothing and writes nothing to where the bytes were wanted.
+
+    One thread decrypts at a time, while others read: the cipher gives back the interpreter's lock for some microseconds
+    with each segment, and two threads that decrypt would wake each other up every time.
     """
 
-    def __init__(self, file: LentFile, cursor: Cursor, buffers: list[bytearray]) -> None:
+    def __init__(self, file: LentFile, cursor: Cursor, buffers: list[bytearray], decrypting: threading.Lock) -> None:
         self._file = file
         self._cursor = cursor
         self._buffers = buffers
+        self._decrypting = decrypting
         self._lock = threading.Lock()
         self._is_abandoned = False
 
@@ -264,7 +269,7 @@ class _Reading:
             while cursor.position < cursor.end:
                 piece = view[: min(LOCAL_READ_SIZE_BYTES, cursor.end - cursor.position)]
                 self._file.read_into(cursor.position, piece)
-                with self._lock:
+                with self._decrypting, self._lock:
                     if self._is_abandoned:
                         return
                     cursor.decrypt(piece)

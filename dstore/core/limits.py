@@ -253,14 +253,16 @@ BATCH_CALLS_IN_FLIGHT = 2
 #: Callers that wait for such calls: a future and the item each.
 GATHERED_WAITING_MAX = 100_000
 #: Items of one call that a client makes of a longer list: few enough that preparing them does not hold up the others.
-MANY_ITEMS_PER_CALL = 500
-#: Such calls of one list under way at once, and files with chunks of one list.
-MANY_CALLS_IN_FLIGHT = 2
+MANY_ITEMS_PER_CALL = 250
+#: Such calls of one list under way at once: one is at the master, one on its way, and one at the client.
+MANY_CALLS_IN_FLIGHT = 3
+#: Files with chunks of one list.
 MANY_FILES_IN_FLIGHT = 4
-#: Threads in which a client reads and decrypts chunks of servers on its own machine: 3 GiB/s a core.
+#: Threads in which a client reads and decrypts chunks of servers on its own machine.
 LOCAL_READ_THREADS = 4
-#: What such a thread reads at once, to have it in the core's cache, and what it takes of a large read: a millisecond.
-LOCAL_READ_SIZE_BYTES = 16 * SEGMENT_SEALED_SIZE_BYTES
+#: What such a thread reads at once, and decrypts while the next one reads; and what it takes of a large read: a
+#: millisecond.
+LOCAL_READ_SIZE_BYTES = 128 * SEGMENT_SEALED_SIZE_BYTES
 LOCAL_PART_SIZE_BYTES = 2 * MIB
 #: Open chunk files that a client has on loan. The space of a deleted chunk comes back only when nobody has it open, so
 #: one that is not read any more is given back soon, and each is asked for anew at times.

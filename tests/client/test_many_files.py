@@ -28,7 +28,7 @@ from dstore.core.errors import (
 )
 from dstore.core.files import FileInfo, RemoveResult, SmallFile
 from dstore.core.ids import RequestId
-from dstore.core.limits import INLINE_SIZE_BYTES_MAX
+from dstore.core.limits import INLINE_SIZE_BYTES_MAX, MANY_CALLS_IN_FLIGHT
 
 
 def kinds(
@@ -246,9 +246,10 @@ async def test_a_master_that_is_gone_costs_the_patience_once(cluster: InProcessC
     async with asyncio.timeout(5):
         results = await client.put_many((f"/{number}", b"1") for number in range(300))
         contents = await client.get_many(f"/{number}" for number in range(300))
-    assert kinds(results).count(CommitUnknown) == 2 * 3
+    tried = MANY_CALLS_IN_FLIGHT * 3
+    assert kinds(results).count(CommitUnknown) == tried
     not_tried = [each for each in results if isinstance(each, Unavailable) and each.reason == "NOT_TRIED"]
-    assert len(not_tried) == 300 - 2 * 3
+    assert len(not_tried) == 300 - tried
     assert kinds(contents) == [Unavailable] * 300
 
 
