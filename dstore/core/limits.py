@@ -185,8 +185,7 @@ DISCARDS_FINISHED_MAX = 2_000
 #: Copies of groups that one server is told to drop at once: each takes its disk a while.
 DROPS_PER_ORDER_MAX = 16
 #: A collection that takes more than this share of a server, and more than this many of its chunks, within an hour stops
-#: and asks, if all files have lost more than this share of their bytes in that hour, too: more often a mistake than a
-#: wish.
+#: and asks, if all files have lost more than this share of their bytes, too: more often a mistake than a wish.
 COLLECTION_LOSS_SHARE_MAX = 0.25
 COLLECTION_LOSS_CHUNKS_MAX = 100
 COLLECTION_LOSS_WINDOW_S = 3600.0
@@ -254,14 +253,12 @@ BATCH_CALLS_IN_FLIGHT = 2
 GATHERED_WAITING_MAX = 100_000
 #: Items of one call that a client makes of a longer list: few enough that preparing them does not hold up the others.
 MANY_ITEMS_PER_CALL = 250
-#: Such calls of one list under way at once: one is at the master, one on its way, and one at the client.
+#: Such calls of one list under way at once: at the master, on its way, and at the client; and files with chunks.
 MANY_CALLS_IN_FLIGHT = 3
-#: Files with chunks of one list.
 MANY_FILES_IN_FLIGHT = 4
 #: Threads in which a client reads and decrypts chunks of servers on its own machine.
 LOCAL_READ_THREADS = 4
-#: What such a thread reads at once, and decrypts while the next one reads; and what it takes of a large read: a
-#: millisecond.
+#: What such a thread reads at once, and decrypts while the next one reads; and what it takes of a large read.
 LOCAL_READ_SIZE_BYTES = 128 * SEGMENT_SEALED_SIZE_BYTES
 LOCAL_PART_SIZE_BYTES = 2 * MIB
 #: Open chunk files that a client has on loan. The space of a deleted chunk comes back only when nobody has it open, so
