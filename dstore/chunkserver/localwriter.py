@@ -178,6 +178,8 @@ class LocalWriter:
                     store.catalog.add(chunk_id, self._chunk.held)
                 else:
                     await store.doubts.mark(chunk_id.group_id)
+                    # A mark for nothing goes like any other.
+                    store.unsynced.wake()
                     self._check_wanted()
                     store.unsynced.add(self._chunk)
                 self._check_wanted()

@@ -254,6 +254,25 @@ def test_a_mark_that_is_examined_while_others_are_removed_goes_too() -> None:
     virtually(run())
 
 
+def test_a_mark_for_a_chunk_that_is_refused_goes_too() -> None:
+    async def run() -> None:
+        server = await start_server()
+
+        async def settle(operation: str, path: str) -> None:
+            if (operation, path) == ("sync_directory", "doubts"):
+                server.store.settled_sequence = CHUNK.sequence + 1
+
+        server.disk.before = settle
+        with pytest.raises(NotReady) as caught:
+            await put(server.service, DATA, relaxed())
+        assert caught.value.reason == "CHUNK_SETTLED"
+        assert await server.memory.list("doubts") == (f"{GROUP:08x}",)
+        await asyncio.sleep(SOON_S + UNSYNCED_MARKS_LINGER_S)
+        assert await server.memory.list("doubts") == ()
+
+    virtually(run())
+
+
 def test_no_chunk_is_acknowledged_unsynced_before_the_mark_of_its_group_is_durable() -> None:
     async def run() -> None:
         server = await start_server()
