@@ -41,6 +41,21 @@ class LentFile:
     def __del__(self) -> None:
         self.give_back()
 
+    def hold(self) -> None:
+        """Keep it open until ``release``, though it be given back meanwhile.
+
+        Raises:
+            Unavailable: reason ``LOCAL_FILE_INVALID``: it was given back.
+        """
+        with self._lock:
+            if self._users == 0:
+                raise _unusable("was given back")
+            self._users += 1
+
+    def release(self) -> None:
+        """End what ``hold`` began."""
+        self._leave()
+
     def read_into(self, position: int, out: memoryview) -> None:
         """Fill ``out`` with ciphertext from ``position`` on; blocks.
 
@@ -48,10 +63,7 @@ class LentFile:
             Unavailable: reason ``LOCAL_FILE_INVALID``: the file was given back, or is shorter.
             OSError: the disk failed.
         """
-        with self._lock:
-            if self._users == 0:
-                raise _unusable("was given back")
-            self._users += 1
+        self.hold()
         try:
             filled = 0
             while filled < len(out):
@@ -60,7 +72,7 @@ class LentFile:
                     raise _unusable("is shorter than its server says")
                 filled += count
         finally:
-            self._leave()
+            self.release()
 
     def give_back(self) -> None:
         """Close it as soon as nobody reads it. Allowed twice."""

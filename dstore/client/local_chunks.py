@@ -222,7 +222,10 @@ class LocalChunks:
             DstoreError, OSError: as ``LentFile.read_into`` and ``Cursor.decrypt``.
         """
         reading = _Reading(file, cursor, self._buffers, self._decrypting)
+        # It may wait for a thread while others need its place among the files on loan.
+        file.hold()
         call = self._pool.submit(reading.run)
+        call.add_done_callback(lambda _: file.release())
         finished = asyncio.wrap_future(call)
         try:
             while True:

@@ -1,6 +1,7 @@
 """Large results lie in huge pages, where the system has some."""
 
 import ctypes
+import mmap
 from pathlib import Path
 
 import pytest
@@ -25,19 +26,19 @@ def flags_at(address: int) -> set[str]:
 
 @pytest.mark.parametrize(("size_bytes", "expected"), [(64 * MIB, True), (64 * MIB + 4097, True), (3 * MIB, False)])
 def test_only_large_buffers_ask_for_huge_pages(size_bytes: int, expected: bool) -> None:
-    buffer = bytearray(size_bytes)
-    with memoryview(buffer) as view:
+    # Of its own, since memory of the heap may have belonged to another large buffer.
+    with mmap.mmap(-1, size_bytes) as memory, memoryview(memory) as view:
         prefer_huge_pages(view)
         middle = ctypes.addressof(ctypes.c_char.from_buffer(view, size_bytes // 2))
-    has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
-    assert ("hg" in flags_at(middle)) is (expected and has_any)
-    assert not any(buffer[:: MIB // 2])
+        has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
+        assert ("hg" in flags_at(middle)) is (expected and has_any)
+        assert not any(view[:: MIB // 2])
 
 
 def test_a_part_of_a_buffer_asks_for_its_own_pages_alone() -> None:
-    buffer = bytearray(64 * MIB)
-    with memoryview(buffer) as view:
-        prefer_huge_pages(view[32 * MIB + 1 :])
+    with mmap.mmap(-1, 64 * MIB) as memory, memoryview(memory) as view:
+        with view[32 * MIB + 1 :] as part:
+            prefer_huge_pages(part)
         addresses = [ctypes.addressof(ctypes.c_char.from_buffer(view, at)) for at in (16 * MIB, 48 * MIB)]
-    has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
-    assert ["hg" in flags_at(address) for address in addresses] == [False, has_any]
+        has_any = Path("/sys/kernel/mm/transparent_hugepage").exists()
+        assert ["hg" in flags_at(address) for address in addresses] == [False, has_any]
