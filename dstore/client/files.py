@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from dstore.client.huge_pages import prefer_huge_pages
 from dstore.client.ranges import Range, check_ranges, read_ranges
 from dstore.client.read_ahead import ReadAhead
 from dstore.client.reader import FileReader
@@ -228,13 +227,12 @@ async def collect(length: int, fill: Callable[[memoryview], Awaitable[None]]) ->
 
     ``BytesIO`` gives out its buffer for writing and then turns it into ``bytes`` without copying it again, which
     a ``bytearray`` does not. It takes over bytes that nobody else has; those the system gives zeroed, untouched, and
-    page by page, large ones if it can, where they are first written.
+    page by page where they are first written.
     """
     if length == 0:
         return b""
     stream = io.BytesIO(bytes(length))
     with stream.getbuffer() as target:
-        prefer_huge_pages(target)
         await fill(target)
     return stream.getvalue()
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from dstore.client.arguments import check_range
 from dstore.client.concurrency import run_together
-from dstore.client.huge_pages import prefer_huge_pages
 from dstore.client.reader import FileReader
 from dstore.core.errors import InvalidRequest, LimitExceeded
 from dstore.core.limits import (
@@ -225,8 +224,6 @@ class _Output:
         # Bytes that nobody else has are taken over as they are, zeroed by the system where they are first written.
         self._stream = io.BytesIO(bytes(self._size_bytes))
         self._view = self._stream.getbuffer() if self._size_bytes else None
-        if self._view is not None:
-            prefer_huge_pages(self._view)
 
     def target(self, span: Span) -> memoryview:
         """Return the place of a part of the range."""
