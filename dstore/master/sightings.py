@@ -117,10 +117,8 @@ class Sightings:
         if self.unknown.has(group_id, server_id):
             return False
         whole = self._whole.get(group_id)
-        if whole is None or whole.epoch != epoch or whole.settled_sequence <= newest_sequence:
-            self._wanted.add(group_id)
-            return False
-        if trusts_rows or server_id in self._clean.get(group_id, ()):
+        is_whole = whole is not None and whole.epoch == epoch and whole.settled_sequence > newest_sequence
+        if is_whole and (trusts_rows or server_id in self._clean.get(group_id, ())):
             return True
         self._wanted.add(group_id)
         return False
