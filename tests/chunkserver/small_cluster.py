@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from dstore.chunkserver.chunkstore import ChunkStore
 from dstore.chunkserver.memory import MemoryDisk
 from dstore.chunkserver.metrics import ChunkserverMetrics
-from dstore.chunkserver.relay import STALL_TIMEOUTS, StallTimeouts
 from dstore.chunkserver.service import ChunkService
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import (
@@ -217,7 +216,6 @@ async def start_server(
     *,
     network: Network | None = None,
     name: str = "cs-1",
-    timeouts: StallTimeouts = STALL_TIMEOUTS,
     write_streams_max: int = CONCURRENT_CHUNK_WRITES_MAX,
     before: Hook = no_fault,
     ignores_sync: bool = False,
@@ -230,9 +228,7 @@ async def start_server(
     await store.bind_cluster(CLUSTER)
     store.reconciled()
     metrics = ChunkserverMetrics()
-    service = ChunkService(
-        store, network, StoppedClock(), metrics, timeouts=timeouts, write_streams_max=write_streams_max
-    )
+    service = ChunkService(store, network, StoppedClock(), metrics, write_streams_max=write_streams_max)
     network.servers[name] = service
     return Server(memory, disk, store, service, metrics, name)
 

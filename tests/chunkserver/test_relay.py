@@ -25,8 +25,8 @@ from dstore.core.chunks import Frame, WriteHeader
 from dstore.core.errors import Corrupt, DeadlineExceeded, DstoreError, Internal, OutOfSpace, Unavailable
 from dstore.core.limits import RELAY_FRAMES_MAX
 
+pytestmark = pytest.mark.virtual_time
 DATA = content(20_000)
-FAST = StallTimeouts(base_s=0.05, step_s=0.05)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Chain:
 async def chain() -> Chain:
     network = Network()
     names = ("cs-1", "cs-2", "cs-3")
-    return Chain(network, [await start_server(network=network, name=name, timeouts=FAST) for name in names])
+    return Chain(network, [await start_server(network=network, name=name) for name in names])
 
 
 async def hang() -> None:
@@ -260,8 +260,7 @@ async def test_a_failure_wakes_a_writer_that_waits_for_room(chain: Chain) -> Non
 
     chain.spoil_way_to(1, before)
     with pytest.raises(DstoreError) as caught:
-        async with asyncio.timeout(5):
-            await put(chain.first.service, DATA, chain.header)
+        await put(chain.first.service, DATA, chain.header)
     assert caught.value.reason == "NEXT_SERVER_UNREACHABLE"
     await chain.assert_idle()
 
@@ -280,9 +279,8 @@ async def test_a_writer_that_falls_silent_is_given_up(chain: Chain) -> None:
         server.disk.before = _sets_on_remove(event)
     writer = await chain.first.service.write_chunk(chain.header)
     await writer.send(frames_of(DATA)[0])
-    async with asyncio.timeout(10):
-        for event in dropped:
-            await event.wait()
+    for event in dropped:
+        await event.wait()
     for _ in range(100):
         await asyncio.sleep(0)
     await chain.assert_idle()

@@ -218,12 +218,6 @@ STREAMS: list[Drip] = [
 ]
 
 
-@pytest.fixture
-def no_whole_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every range come as a stream, however small."""
-    monkeypatch.setattr("dstore.client.chunk_fetching.WHOLE_RANGE_SIZE_BYTES_MAX", 0)
-
-
 @pytest.mark.parametrize("largest_whole_range", [0, FRAME_SIZE_BYTES])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.__name__)
 async def test_streams(
@@ -256,29 +250,6 @@ async def test_ciphertext_of_elsewhere(cluster: InProcessCluster, monkeypatch: p
 
         monkeypatch.setattr(Wire, "read_chunk", read_chunk)
         assert (await refused(cluster, after_opening=True)).reason == "CHUNK_CORRUPT"
-
-
-@pytest.mark.usefixtures("no_whole_ranges")
-async def test_a_stream_that_never_ends_costs_its_server_the_next_ones(
-    cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = cluster.client()
-    data = pattern(20 * CHUNK_SIZE)
-    await client.put("/f", data)
-    real = Wire.read_chunk
-    hung = 0
-
-    async def read_chunk(self: Wire, request: ReadRequest) -> AsyncIterator[Frame]:
-        nonlocal hung
-        async for frame in real(self, request):
-            yield frame
-        if self.faults is cluster.faults(1):
-            hung += 1
-            await asyncio.Event().wait()
-
-    monkeypatch.setattr(Wire, "read_chunk", read_chunk)
-    assert await client.get("/f") == data
-    assert 1 <= hung <= 2
 
 
 class TestNames:

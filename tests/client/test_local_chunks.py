@@ -338,7 +338,7 @@ async def test_a_disk_that_hangs_is_left_and_writes_nothing_later(server: LocalS
 async def test_when_all_threads_are_stuck_nobody_waits_any_more(server: LocalServer, disk: HangingDisk) -> None:
     clock = StoppedClock()
     cursors = [whole() for _ in range(3 * LOCAL_READ_THREADS)]
-    async with local_chunks(clock, stall_timeout_s=0.05) as local:
+    async with local_chunks(clock, stall_timeout_s=0.5) as local:
         await asyncio.gather(*(local.fill((server.replica,), CLUSTER, RECORD, cursor) for cursor in cursors))
         assert (disk.hanging, local.file_count) == (LOCAL_READ_THREADS, 0)
         clock.now_s += LOCAL_AVOID_DURATION_S

@@ -1,18 +1,26 @@
 """Reads while servers die, hang or give wrong bytes: another replica goes on, or there is a clear error."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_in_process import CHUNK_SIZE, InProcessCluster, flip_frame, in_process_cluster, pattern
+from store_in_process import CHUNK_SIZE, InProcessCluster, Wire, flip_frame, in_process_cluster, pattern
 
 from dstore.client.servers import AvoidedServers, ServerUse, order_replicas
 from dstore.core.checksum import crc32c
-from dstore.core.chunks import Frame
+from dstore.core.chunks import Frame, ReadRequest
 from dstore.core.errors import Corrupt, NotFound, Unavailable
 from dstore.core.groups import Group, MemberState, Replica, ServerPhase
 from dstore.core.ids import GroupId, ServerId
-from dstore.core.limits import FRAME_SEGMENTS, INLINE_SIZE_BYTES_MAX, SEGMENT_SIZE_BYTES, SERVER_AVOID_DURATION_S
+from dstore.core.limits import (
+    CHUNKS_IN_FLIGHT_READ,
+    FRAME_SEGMENTS,
+    INLINE_SIZE_BYTES_MAX,
+    SEGMENT_SIZE_BYTES,
+    SERVER_AVOID_DURATION_S,
+)
 
 DATA = pattern(5 * CHUNK_SIZE + 7)
 STRIDE = FRAME_SEGMENTS * SEGMENT_SIZE_BYTES
@@ -32,6 +40,49 @@ async def test_one_server_is_gone(cluster: InProcessCluster, tmp_path: Path, num
     assert await client.get("/f") == DATA
     await client.get_file("/f", tmp_path / "local")
     assert (tmp_path / "local").read_bytes() == DATA
+
+
+async def test_a_server_that_is_gone_is_not_asked_again_for_each_chunk(
+    cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def refuse() -> None:
+        nonlocal asked
+        asked += 1
+        raise Unavailable("Connection refused.", reason="SERVER_UNREACHABLE")
+
+    data = pattern(30 * CHUNK_SIZE)
+    client = cluster.client()
+    await client.put("/f", data)
+    monkeypatch.setattr(cluster.faults(1), "pass_call", refuse)
+    assert await client.get("/f") == data
+    assert 1 <= asked <= CHUNKS_IN_FLIGHT_READ
+
+
+async def test_a_stream_that_never_ends_costs_its_server_the_next_ones(
+    cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A healthy server that a busy machine makes wait does not count as silent.
+    monkeypatch.setattr("dstore.client.chunk_fetching.STREAM_STALL_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("dstore.client.chunk_fetching.WHOLE_RANGE_SIZE_BYTES_MAX", 0)
+    client = cluster.client()
+    data = pattern(20 * CHUNK_SIZE)
+    await client.put("/f", data)
+    real = Wire.read_chunk
+    hung = 0
+
+    async def read_chunk(self: Wire, request: ReadRequest) -> AsyncIterator[Frame]:
+        nonlocal hung
+        async for frame in real(self, request):
+            yield frame
+        if self.faults is cluster.faults(1):
+            hung += 1
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Wire, "read_chunk", read_chunk)
+    assert await client.get("/f") == data
+    assert 1 <= hung <= 2
 
 
 async def test_two_servers_are_gone(cluster: InProcessCluster) -> None:
