@@ -144,8 +144,6 @@ def load_average() -> float:
 async def main() -> None:
     """Entry point; the exit code is 1 when a figure is missing because something failed."""
     arguments = parse_arguments()
-    # Otherwise gRPC tells of every process that is started.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     results = await measure(arguments)
     print(table.terminal(results))
     if arguments.json:

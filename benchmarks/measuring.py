@@ -1,5 +1,6 @@
 """Runs the workloads: all systems open at once, one run of each in turn, memory and CPU of each run counted."""
 
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -159,6 +160,8 @@ async def measure_place(
         benches = []
         for name, opener in openers.items():
             target = directory / name
+            # What comes next needs the room.
+            stack.callback(shutil.rmtree, target, ignore_errors=True)
             try:
                 session = await stack.enter_async_context(opener(target))
             except (RuntimeError, OSError, TimeoutError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.clients.protocol import Request
 from benchmarks.figures import Figure, Sample, summarize
-from benchmarks.harness import cpu_s, peak_rss_bytes
+from benchmarks.harness import check_room, cpu_s, data_directory, peak_rss_bytes
 from benchmarks.recovery import CHUNKSERVERS, DURABILITY, lose_one
 from benchmarks.systems import seaweedfs
 from benchmarks.workloads import MIB, Scale, Unit
@@ -30,8 +30,8 @@ async def measure_recovery(
         error = None
         try:
             for index in range(scale.runs):
-                home = directory / f"recovery-{system}-{index}"
-                samples.append(await lose(home, scale.recovery_size_bytes))
+                with data_directory(directory) as home:
+                    samples.append(await lose(home / f"{system}-{index}", scale.recovery_size_bytes))
         except (RuntimeError, OSError, TimeoutError) as failure:
             error = str(failure)
         fields = summarize(samples) if error is None else {"error": error}
@@ -46,6 +46,8 @@ async def _lose_chunkserver(home: Path, size_bytes: int) -> Sample:
 
 
 async def _lose_volume_server(home: Path, size_bytes: int) -> Sample:
+    # What it holds is copied once more; its servers would fill the memory of the machine and wait for ever.
+    check_room(home.parent, 5 * size_bytes)
     async with seaweedfs.open_seaweedfs(home, volume_servers=CHUNKSERVERS) as session:
         await session.client.run(Request("write-large", size_bytes, 1, 1, "cached", "recovery", 0))
         await session.lose_volume_server()
