@@ -1,6 +1,5 @@
 """``dstore up``: the key, the servers and the profile of a cluster on this machine, told as a list of ticks."""
 
-import importlib.util
 import os
 import shutil
 import time
@@ -18,14 +17,13 @@ from dstore.cli.local_process import START_TIMEOUT_S
 from dstore.cli.master_calls import SETTLE_TIMEOUT_S, wait_up
 from dstore.cli.output import Output
 from dstore.cli.quantities import format_duration, parse_duration
+from dstore.cli.server_extra import check_server_extra
 from dstore.cli.target import Target
 from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
 from dstore.core.errors import AlreadyExists, InvalidRequest
 from dstore.core.sizes import format_size, parse_size
 from dstore.core.status import ClusterStatus, Health
 from dstore.core.text import printable
-
-_SERVER_MODULES = ("apsw", "grpc_health", "grpc_reflection", "h11", "prometheus_client", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +95,6 @@ def up(
 
 def _whole_seconds(duration: str | None) -> int | None:
     return None if duration is None else ceil(parse_duration(duration))
-
-
-def check_server_extra() -> None:
-    """Return when everything that servers need is installed.
-
-    Raises:
-        InvalidRequest: with reason SERVER_EXTRA_MISSING.
-    """
-    missing = [name for name in _SERVER_MODULES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InvalidRequest(
-            f"This installation of dstore has no server parts ({', '.join(missing)} missing). Install them with "
-            "`pip install 'dstore[all]'`.",
-            reason="SERVER_EXTRA_MISSING",
-            metadata={"missing": ",".join(missing)},
-        )
 
 
 def _known_profile(profile: str) -> Profile | None:

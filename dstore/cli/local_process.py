@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +80,18 @@ def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
     return [*arguments, "--master", cluster.endpoint, "--name", process.name]
 
 
-def start(cluster: LocalCluster, process: LocalProcess, logs: Path) -> Started:
+def start(
+    cluster: LocalCluster,
+    process: LocalProcess,
+    logs: Path,
+    *,
+    program: Sequence[str] = ("dstore",),
+    stdin: int = subprocess.DEVNULL,
+) -> Started:
     """Start a server in the background, in a session of its own, with stdout and stderr in its log.
+
+    Args:
+        program: the module that is run, and what it is given before the arguments of ``dstore``.
 
     Raises:
         OSError: when its directory or its log cannot be made.
@@ -92,8 +102,8 @@ def start(cluster: LocalCluster, process: LocalProcess, logs: Path) -> Started:
     with log.open("ab") as output:
         offset = output.tell()
         child = subprocess.Popen(  # noqa: S603 - our own program, with arguments that we built
-            [sys.executable, "-P", "-m", "dstore", *server_arguments(cluster, process)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-P", "-m", *program, *server_arguments(cluster, process)],
+            stdin=stdin,
             stdout=output,
             stderr=output,
             cwd=process.directory,
@@ -134,7 +144,7 @@ def wait_ready(started: Started) -> float:
                 reason="SERVER_START_FAILED",
                 metadata={"server": started.process.name, "log": str(started.log)},
             )
-        if _is_ready(output):
+        if _ready_line(output) is not None:
             return time.monotonic() - started.started_s
         if time.monotonic() > deadline:
             raise DeadlineExceeded(
@@ -144,6 +154,13 @@ def wait_ready(started: Started) -> float:
                 metadata={"server": started.process.name, "log": str(started.log)},
             )
         time.sleep(_POLL_INTERVAL_S)
+
+
+def http_address(started: Started) -> str:
+    """Return where a server that is ready answers probes, as its ready line says."""
+    line = _ready_line(_output(started))
+    assert line is not None, f"{started.process.name} is asked before it is ready"
+    return str(line["http_address"])
 
 
 def end(started: Started) -> None:
@@ -185,7 +202,7 @@ def _output(started: Started) -> str:
         return log.read().decode("utf-8", errors="replace")
 
 
-def _is_ready(output: str) -> bool:
+def _ready_line(output: str) -> dict[str, object] | None:
     # Only whole lines count; the last piece may be half a line.
     for line in output.split("\n")[:-1]:
         if not line.startswith("{"):
@@ -195,8 +212,8 @@ def _is_ready(output: str) -> bool:
         except ValueError:
             continue
         if isinstance(value, dict) and value.get("event") == "ready":
-            return True
-    return False
+            return value
+    return None
 
 
 def _tail(output: str) -> str:

@@ -4,8 +4,8 @@ import socket
 from math import ceil
 from pathlib import Path
 
-from dstore.cli.bringing_up import check_server_extra
 from dstore.cli.quantities import parse_duration
+from dstore.cli.server_extra import check_server_extra
 from dstore.core.local_reads import LocalReads
 from dstore.core.sizes import parse_size
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from dstore.client.arguments import LocalPath
@@ -56,8 +57,17 @@ def connect_async(
         local_reads=local_reads,
         durability=durability,
     )
-    passphrase_file = os.environ.get("DSTORE_PASSPHRASE_FILE")
-    passphrase = os.environ.get("DSTORE_PASSPHRASE")
+    return open_client(os.environ, chosen, patience_s=patience_s)
+
+
+def open_client(environ: Mapping[str, str], chosen: Profile, *, patience_s: float = CLIENT_PATIENCE_S) -> AsyncClient:
+    """Return a client of the cluster of a profile, with that key; the rest of the settings come from ``environ``.
+
+    Raises:
+        NotReady: reason ``FORKED``.
+    """
+    passphrase_file = environ.get("DSTORE_PASSPHRASE_FILE")
+    passphrase = environ.get("DSTORE_PASSPHRASE")
 
     def services() -> Services:
         connections = Connections()
@@ -79,7 +89,7 @@ def connect_async(
         load_keyring=keyring,
         clock=SystemClock(),
         random=SystemRandom(),
-        marks=HighWaterMarks(SqliteHighWaterFile(state_directory(os.environ))),
+        marks=HighWaterMarks(SqliteHighWaterFile(state_directory(environ))),
         endpoint=chosen.endpoint,
         cluster_id=chosen.cluster_id,
         patience_s=patience_s,
@@ -103,7 +113,7 @@ def connect(
         NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
         InvalidRequest: as ``connect_async``.
     """
-    client = Client(
+    return connected(
         connect_async(
             endpoint,
             profile=profile,
@@ -113,6 +123,15 @@ def connect(
             durability=durability,
         )
     )
+
+
+def connected(opened: AsyncClient) -> Client:
+    """Return the blocking form of a client, which must not be used elsewhere, once its cluster has answered.
+
+    Raises:
+        DstoreError: as ``connect``.
+    """
+    client = Client(opened)
     try:
         client.cluster()
     except BaseException:

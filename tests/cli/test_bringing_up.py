@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dstore.cli import bringing_up
 from dstore.cli.app import main
 from dstore.cli.bringing_up import profile_line
 from dstore.cli.key_files import (
@@ -18,6 +17,7 @@ from dstore.cli.key_files import (
     show_key_file,
 )
 from dstore.cli.ports import is_taken, plan_ports
+from dstore.cli.server_extra import check_server_extra
 from dstore.client.profile import Profile
 from dstore.core.errors import InvalidRequest, NotFound
 from dstore.core.ids import ClusterId
@@ -41,11 +41,11 @@ def free_block() -> int:
 
 
 def test_missing_server_parts_are_named_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    bringing_up.check_server_extra()
+    check_server_extra()
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "apsw" else find_spec(name))
     with pytest.raises(InvalidRequest, match=r"\(apsw missing\).*pip install 'dstore\[all\]'") as caught:
-        bringing_up.check_server_extra()
+        check_server_extra()
     assert caught.value.reason == "SERVER_EXTRA_MISSING"
 
 
