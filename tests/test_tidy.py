@@ -76,7 +76,7 @@ def test_the_rules_see_the_code() -> None:
 def test_functions_are_short() -> None:
     offences = [
         f"{place(path, node.lineno)} {node.name}: {length} lines"
-        for path in python_files("dstore", "tests", "benchmarks")
+        for path in python_files("dstore", "tests", "benchmarks", "examples")
         for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES_MAX
@@ -87,7 +87,7 @@ def test_functions_are_short() -> None:
 def test_files_are_short() -> None:
     offences = [
         f"{place(path)}: {length} lines"
-        for path in python_files("dstore", "tests", "benchmarks")
+        for path in python_files("dstore", "tests", "benchmarks", "examples")
         if (length := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES_MAX
     ]
     assert not offences, listed(offences)
@@ -96,7 +96,7 @@ def test_files_are_short() -> None:
 def test_modules_are_named_after_what_is_in_them() -> None:
     offences = [
         place(path)
-        for path in python_files("dstore", "tests", "benchmarks")
+        for path in python_files("dstore", "tests", "benchmarks", "examples")
         if EMPTY_NAMES & {path.stem, *path.relative_to(ROOT).parts[:-1]}
     ]
     assert not offences, listed(offences)
