@@ -82,6 +82,18 @@ def about(path: str, info: FileInfo) -> FileInfo:
     return info
 
 
+async def list_page(namespace: Namespace, path: str, page_size: int, page_token: str) -> FilePage:
+    """Return the page of a directory that follows the one which gave ``page_token``; each entry is one name below it.
+
+    Raises:
+        Internal: reason ``ANSWER_INVALID``.
+        DstoreError: as ``Namespace.list``.
+    """
+    page = await _list(namespace, path, page_size, page_token)
+    _check_page(path, page_size, page, b"")
+    return page
+
+
 async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIterator[tuple[FileInfo, ...]]:
     """Yield the pages of a directory; the next one is fetched while the caller looks at this one.
 
@@ -92,7 +104,6 @@ async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIt
         Internal: reason ``ANSWER_INVALID``.
         DstoreError: as ``Namespace.list``.
     """
-    prefix = path.removesuffix("/") + "/"
     previous = b""
 
     def fetch(token: str) -> asyncio.Task[FilePage]:
@@ -102,21 +113,26 @@ async def list_pages(namespace: Namespace, path: str, page_size: int) -> AsyncIt
     try:
         while following is not None:
             page, following = await following, None
-            if len(page.entries) > page_size or (page.next_page_token and not page.entries):
-                raise invalid_answer(
-                    f"{len(page.entries)} entries of {path[:80]!r} came in a page of up to {page_size}"
-                )
             if page.next_page_token:
                 following = fetch(page.next_page_token)
-            for info in page.entries:
-                name = _entry_name(prefix, info)
-                if name <= previous:
-                    raise invalid_answer(f"the entries of {path[:80]!r} are not in order")
-                previous = name
+            previous = _check_page(path, page_size, page, previous)
             yield page.entries
     finally:
         if following is not None:
             await _end(following)
+
+
+def _check_page(path: str, page_size: int, page: FilePage, previous: bytes) -> bytes:
+    """Look at a page that has to follow the name ``previous``; return its last name."""
+    prefix = path.removesuffix("/") + "/"
+    if len(page.entries) > page_size or (page.next_page_token and not page.entries):
+        raise invalid_answer(f"{len(page.entries)} entries of {path[:80]!r} came in a page of up to {page_size}")
+    for info in page.entries:
+        name = _entry_name(prefix, info)
+        if name <= previous:
+            raise invalid_answer(f"the entries of {path[:80]!r} are not in order")
+        previous = name
+    return previous
 
 
 async def _list(namespace: Namespace, path: str, page_size: int, page_token: str) -> FilePage:

@@ -22,7 +22,7 @@ from dstore.client.walking import FileList, walk
 from dstore.core.chunks import Durability
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, NotADirectory, NotFound
-from dstore.core.files import ClusterInfo, FileInfo, RemoveResult
+from dstore.core.files import ClusterInfo, FileInfo, FilePage, RemoveResult
 from dstore.core.ids import ClusterId, RequestId, Version
 from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT
 from dstore.core.paths import normalize_path
@@ -328,6 +328,11 @@ class AsyncClient:
         path, page_size = normalize_path(path), check_page_size(page_size)
         async for entries in answers.list_pages(await self._contact.namespace(), path, page_size):
             yield entries
+
+    async def list_page(self, path: str, *, page_size: int, page_token: str = "") -> FilePage:
+        """Return the page of a directory that follows the one which gave ``page_token``."""
+        path, page_size = normalize_path(path), check_page_size(page_size)
+        return await answers.list_page(await self._contact.namespace(), path, page_size, page_token)
 
     async def list(self, path: str) -> AsyncIterator[FileInfo]:
         """Yield the entries of a directory, in order of names."""

@@ -46,6 +46,8 @@ COMMANDS = {
     "key show",
     "master run",
     "chunkserver run",
+    "gateway run",
+    "gateway token",
 }
 
 

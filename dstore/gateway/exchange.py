@@ -1,0 +1,121 @@
+"""What handlers work with: the gateway, and one request with its answer."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dstore.client.client import AsyncClient
+from dstore.core.errors import Unavailable
+from dstore.gateway.body import Body
+from dstore.gateway.conditions import Conditions, parse_conditions
+from dstore.gateway.identities import ANYBODY, Identity, Right
+from dstore.gateway.limits import DOWNLOADS_MAX, QUEUE_TIMEOUT_S, UPLOADS_MAX
+
+
+class Slots:
+    """How many large transfers there may be at once: each holds buffers of tens of MiB."""
+
+    def __init__(self, count: int) -> None:
+        self._semaphore = asyncio.Semaphore(count)
+
+    @contextlib.asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Wait for a slot and hold it for the block.
+
+        Raises:
+            Unavailable: reason ``GATEWAY_BUSY``.
+        """
+        try:
+            async with asyncio.timeout(QUEUE_TIMEOUT_S):
+                await self._semaphore.acquire()
+        except TimeoutError:
+            raise Unavailable(
+                "The gateway has as many transfers under way as its memory allows; try again in a moment.",
+                reason="GATEWAY_BUSY",
+            ) from None
+        try:
+            yield
+        finally:
+            self._semaphore.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What is the same for all requests.
+
+    Attributes:
+        upload_size_bytes_max: of one request; None for any size.
+    """
+
+    client: AsyncClient
+    upload_size_bytes_max: int | None = None
+    uploads: Slots = field(default_factory=lambda: Slots(UPLOADS_MAX))
+    downloads: Slots = field(default_factory=lambda: Slots(DOWNLOADS_MAX))
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request.
+
+    Attributes:
+        resources: closed when the answer was sent.
+        route: the pattern of its address, for the log: names of files do not belong there.
+    """
+
+    request_id: str
+    identity: Identity = ANYBODY
+    route: str = "-"
+    status: int | None = None
+    resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request on its way to its handler.
+
+    Attributes:
+        rest: what follows the prefix of the route, decoded: a name or a path.
+    """
+
+    gateway: Gateway
+    request: Request
+    exchange: Exchange
+    rest: str = ""
+
+    @property
+    def client(self) -> AsyncClient:
+        """The cluster."""
+        return self.gateway.client
+
+    def body(self) -> Body:
+        """Return the body; to be asked for once.
+
+        Raises:
+            LimitExceeded: reason ``BODY_TOO_LARGE``.
+        """
+        return Body(self.request.receive, self.request.headers, size_bytes_max=self.gateway.upload_size_bytes_max)
+
+    def conditions(self) -> Conditions:
+        """Return what must hold for the request to be carried out; raises as ``parse_conditions``."""
+        # A header that comes several times is one list.
+        headers = self.request.headers
+        return parse_conditions({name: ", ".join(headers.getlist(name)) for name in headers})
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one method does at one address.
+
+    Attributes:
+        right: None when everybody may.
+    """
+
+    handler: Handler
+    right: Right | None

@@ -1,0 +1,128 @@
+"""What every request passes: its id, who sends it, whether it may come from there, and what becomes of its errors."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dstore.core.environment import Clock, Random
+from dstore.core.errors import DstoreError, Internal, InvalidRequest, Unavailable
+from dstore.gateway.body import Disconnected
+from dstore.gateway.exchange import Exchange
+from dstore.gateway.hosts import HostRule
+from dstore.gateway.limits import HEADERS_SIZE_BYTES_MAX, REQUESTS_MAX
+from dstore.gateway.statuses import error_body, headers_of, headers_too_large, status_of
+from dstore.gateway.targets import decode_target
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_log = logging.getLogger("dstore.gateway")
+
+
+class Gate:
+    """An ASGI application around another one, which finds its ``Exchange`` in ``scope["dstore"]``."""
+
+    def __init__(self, inner: ASGIApp, *, hosts: HostRule, clock: Clock, random: Random) -> None:
+        self._inner = inner
+        self._hosts = hosts
+        self._clock = clock
+        self._random = random
+        self._request_count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["type"] == "http", "the server was told that there is nothing else"
+        headers = Headers(scope=scope)
+        exchange = scope["dstore"] = Exchange(request_id(headers, self._random))
+        started_s = self._clock.monotonic_s()
+        self._request_count += 1
+        try:
+            await self._answer(scope, headers, receive, _named(send, exchange))
+        finally:
+            self._request_count -= 1
+            _log.info(
+                "%s %s %s %.0f ms identity=%s request_id=%s",
+                scope["method"],
+                exchange.route,
+                exchange.status or "gone",
+                1000 * (self._clock.monotonic_s() - started_s),
+                exchange.identity.name,
+                exchange.request_id,
+            )
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["dstore"]
+        try:
+            async with exchange.resources:
+                self._check(scope, headers)
+                scope["path"] = decode_target(scope["raw_path"])
+                await self._inner(scope, receive, send)
+            return
+        except Disconnected:
+            return
+        except DstoreError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - the edge: a defect becomes 500, with its traceback in the log
+            _log.error("request %s met a defect", exchange.request_id, exc_info=error)
+            failure = Internal(
+                f"The gateway met a defect; report it with the request id {exchange.request_id}, under which its log "
+                "says more."
+            )
+        if exchange.status is None:
+            await send_error(send, failure, exchange.request_id)
+        else:
+            # Too late for a status: the server ends the connection, and the answer is visibly incomplete.
+            _log.warning("request %s broke off: %r", exchange.request_id, failure)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        if self._request_count > REQUESTS_MAX:
+            raise Unavailable(
+                f"The gateway has {REQUESTS_MAX} requests under way; try again in a moment.",
+                reason="GATEWAY_BUSY",
+            )
+        size_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        size_bytes += sum(len(name) + len(value) for name, value in headers.raw)
+        if size_bytes > HEADERS_SIZE_BYTES_MAX:
+            # The connection's own limit is for headers that do not come at once.
+            raise headers_too_large()
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # Whoever stands in front may have understood the other one.
+            raise InvalidRequest(
+                "The request has both Content-Length and Transfer-Encoding; send one of them.",
+                reason="LENGTH_AMBIGUOUS",
+            )
+        self._hosts.check(headers)
+
+
+def request_id(headers: Headers, random: Random) -> str:
+    """Return the ``X-Request-Id`` of a request if it is well formed, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else random.uuid()
+
+
+async def send_error(send: Callable[[Message], Awaitable[None]], error: DstoreError, request_id: str) -> None:
+    """Answer with an error."""
+    body = error_body(error, request_id)
+    message: Message = {"type": "http.response.start", "status": status_of(error), "headers": []}
+    headers = MutableHeaders(scope=message)
+    headers["Content-Type"] = "application/json"
+    headers["Content-Length"] = str(len(body))
+    for name, value in headers_of(error).items():
+        headers[name] = value
+    await send(message)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _named(send: Send, exchange: Exchange) -> Send:
+    """Return a ``send`` that gives every answer the id of its request."""
+
+    async def send_named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = exchange.request_id
+            headers["X-Content-Type-Options"] = "nosniff"
+        await send(message)
+
+    return send_named

@@ -1,0 +1,76 @@
+"""The gateway as a process: joins the parts, starts them in order, stops them in reverse."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+
+from dstore.client.connect import connect_async
+from dstore.gateway.config import GatewayConfig
+from dstore.gateway.exchange import Gateway
+from dstore.gateway.hosts import host_rule
+from dstore.gateway.identities import load_identities
+from dstore.gateway.limits import PATIENCE_S
+from dstore.gateway.routes import make_application
+from dstore.gateway.server import HttpServer
+from dstore.system.environment import SystemClock, SystemRandom
+from dstore.system.process import run_server, setup_logging
+
+
+def run(config: GatewayConfig) -> None:
+    """Run a gateway until SIGTERM or SIGINT.
+
+    Raises:
+        DstoreError: it cannot start.
+    """
+    setup_logging(config.log_level)
+    run_server(lambda stopping: serve(config, stopping))
+
+
+async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
+    """Serve until ``stopping`` is set.
+
+    Raises:
+        DstoreError: as ``run``; also when the master cannot be reached.
+    """
+    config.check()
+    identities = None if config.tokens_file is None else load_identities(config.tokens_file)
+    client = connect_async(config.endpoint, profile=config.profile, key_file=config.key_file, patience_s=PATIENCE_S)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(client)
+        application = make_application(
+            Gateway(client, config.upload_size_bytes_max),
+            identities,
+            host_rule(config.host, config.allowed_hosts, has_tokens=identities is not None),
+            clock=SystemClock(),
+            random=SystemRandom(),
+        )
+        files = config.certificate_file, config.certificate_key_file
+        server = HttpServer(
+            application,
+            host=config.host,
+            port=config.port,
+            certificate=(files[0], files[1]) if files[0] is not None and files[1] is not None else None,
+        )
+        address = await server.start()
+        stack.push_async_callback(server.stop)
+        _announce(config, address)
+        await stopping.wait()
+
+
+def _announce(config: GatewayConfig, address: str) -> None:
+    for warning in config.warnings():
+        sys.stderr.write(f"WARNING: {warning}\n")
+    sys.stderr.flush()
+    scheme = "http" if config.certificate_file is None else "https"
+    ready = {
+        "event": "ready",
+        "role": "gateway",
+        "address": address,
+        "url": f"{scheme}://{address}",
+        "warnings": config.warnings(),
+        "pid": os.getpid(),
+    }
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,181 @@
+"""The gateway as a process, in front of a real cluster, used with curl as people use it."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import LocalTestCluster, wait_until
+
+MIB = 1024 * 1024
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that runs; ``errors`` is its stderr."""
+
+    url: str
+    warnings: list[str]
+    process: subprocess.Popen[bytes]
+    errors: Path
+
+    def curl(self, *arguments: str) -> tuple[int, bytes]:
+        """Run curl, and return the HTTP status and the body."""
+        command = ["curl", "--silent", "--show-error", "--write-out", "\n%{http_code}", *arguments]
+        finished = subprocess.run(command, capture_output=True, timeout=100, check=True)
+        body, _, status = finished.stdout.rpartition(b"\n")
+        return int(status), body
+
+    def curl_json(self, *arguments: str) -> tuple[int, Any]:
+        status, body = self.curl(*arguments)
+        return status, json.loads(body)
+
+    def peak_memory_mib(self) -> float:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+@contextmanager
+def running(cluster: LocalTestCluster, errors: Path, *arguments: str) -> Iterator[Gateway]:
+    command = [sys.executable, "-m", "dstore", "gateway", "run", "--listen", "127.0.0.1:0", *arguments]
+    with (
+        errors.open("wb") as stderr,
+        subprocess.Popen(command, env=cluster.environ, stdout=subprocess.PIPE, stderr=stderr) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, errors.read_text()
+            ready = json.loads(line)
+            assert (ready["event"], ready["role"]) == ("ready", "gateway")
+            yield Gateway(ready["url"], ready["warnings"], process, errors)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0, errors.read_text()
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def gateway(small_chunks_cluster: LocalTestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running(small_chunks_cluster, tmp_path_factory.mktemp("gateway") / "errors") as gateway:
+        yield gateway
+
+
+def test_a_session(gateway: Gateway, small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
+    url, local = gateway.url, tmp_path / "report.txt"
+    data = random.Random(1).randbytes(5 * MIB + 3)
+    local.write_bytes(data)
+    status, value = gateway.curl_json("-F", f"file=@{local}", f"{url}/upload")
+    assert (status, value["files"][0]["name"], value["files"][0]["size_bytes"]) == (201, "report.txt", len(data))
+    status, value = gateway.curl_json("-F", f"file=@{local}", f"{url}/upload")
+    assert (status, value["error"]["reason"]) == (409, "FILE_EXISTS")
+    # What HTTP stored, the command reads, decrypted with the same key; and the other way round.
+    assert small_chunks_cluster.check("cat", "/report.txt") == data
+    small_chunks_cluster.check("put", str(local), "/by command")
+    status, value = gateway.curl_json(f"{url}/list")
+    assert (status, [each["name"] for each in value["files"]]) == (200, ["by command", "report.txt"])
+    fetched = tmp_path / "fetched"
+    fetched.write_bytes(data[: 2 * MIB])
+    status, _ = gateway.curl("-C", "-", "-o", str(fetched), f"{url}/download/by%20command")
+    assert (status, fetched.read_bytes() == data) == (206, True)
+    assert gateway.curl("-T", str(local), f"{url}/update/report.txt")[0] == 200
+    assert gateway.curl_json("-X", "DELETE", f"{url}/delete/report.txt")[0] == 200
+    assert gateway.curl_json("-X", "DELETE", f"{url}/v1/files/by%20command")[0] == 200
+    assert gateway.curl_json(f"{url}/list")[1]["files"] == []
+    small_chunks_cluster.check("restore", "/report.txt")
+    assert gateway.curl(f"{url}/download/report.txt") == (200, data)
+
+
+def writes_in_progress(cluster: LocalTestCluster) -> int:
+    return int(str(cluster.check_json("status")["writes_in_progress"]))
+
+
+def test_an_interrupted_upload_leaves_nothing(
+    gateway: Gateway, small_chunks_cluster: LocalTestCluster, tmp_path: Path
+) -> None:
+    local = tmp_path / "large"
+    with local.open("wb") as file:
+        file.truncate(64 * MIB)
+    command = ["curl", "--silent", "--limit-rate", "4M", "-T", str(local), f"{gateway.url}/v1/files/interrupted"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as uploading:
+        wait_until(lambda: writes_in_progress(small_chunks_cluster) > 0, what="it has begun", timeout_s=60)
+        assert uploading.poll() is None, "it is under way"
+        uploading.kill()
+    wait_until(lambda: writes_in_progress(small_chunks_cluster) == 0, what="it is given up", timeout_s=60)
+    assert gateway.curl(f"{gateway.url}/v1/files/interrupted")[0] == 404
+
+
+def test_memory_stays_flat_and_no_plaintext_lands_on_a_disk(gateway: Gateway, tmp_path: Path) -> None:
+    block = random.Random(2).randbytes(MIB)
+    size = 128
+    local, fetched = tmp_path / "local", tmp_path / "fetched"
+    with local.open("wb") as file:
+        for _ in range(size):
+            file.write(block)
+    before = gateway.peak_memory_mib()
+    assert gateway.curl("-F", f"file=@{local};filename=form", f"{gateway.url}/upload")[0] == 201
+    assert gateway.curl("-T", str(local), f"{gateway.url}/v1/files/plain")[0] == 201
+    written = Path(f"/proc/{gateway.process.pid}/io").read_text()
+    for name in ("form", "plain"):
+        assert gateway.curl("-o", str(fetched), f"{gateway.url}/v1/files/{name}")[0] == 200
+        assert subprocess.run(["cmp", str(local), str(fetched)], check=False).returncode == 0
+    # It may remember versions that it saw, and no more.
+    counts = dict(line.split(": ") for line in written.splitlines())
+    assert int(counts["write_bytes"]) < MIB
+    assert gateway.peak_memory_mib() - before < 100, "less than one of the files"
+
+
+def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
+    made = [
+        small_chunks_cluster.check_json("gateway", "token", *arguments)
+        for arguments in (("writer",), ("reader", "--read-only"))
+    ]
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text("".join(str(each["table"]) for each in made))
+    refused = small_chunks_cluster.run("gateway", "run", "--listen", "127.0.0.1:0", "--tokens", str(tokens))
+    assert b"TOKEN_FILE_EXPOSED" in refused.stderr
+    tokens.chmod(0o600)
+    writer, reader = (["-H", f"Authorization: Bearer {each['token']}"] for each in made)
+    with running(small_chunks_cluster, tmp_path / "errors", "--tokens", str(tokens)) as gateway:
+        target = f"{gateway.url}/v1/files/guarded"
+        assert gateway.warnings == []
+        assert gateway.curl(target)[0] == 401
+        assert gateway.curl(*writer, "-T", os.devnull, target)[0] == 201
+        assert gateway.curl(*reader, target) == (200, b"")
+        assert gateway.curl(*reader, "-X", "DELETE", target)[0] == 403
+        log = gateway.errors.read_text()
+    assert "identity=reader" in log
+    assert not any(str(each["token"]) in log for each in made)
+
+
+def test_open_to_everybody_is_said_loudly(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
+    with running(small_chunks_cluster, tmp_path / "errors", "--listen", "0.0.0.0:0") as gateway:
+        assert len(gateway.warnings) == 2
+        assert gateway.errors.read_text().count("WARNING: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--listen", "nowhere"], "CONFIG_INVALID"),
+        (["--listen", "127.0.0.1:0", "--tls-key", "x"], "CONFIG_INVALID"),
+        (["--listen", "127.0.0.1:0", "--max-size", "large"], "SIZE_INVALID"),
+        (["--listen", "127.0.0.1:0", "--endpoint", "127.0.0.1:1"], "MASTER_UNREACHABLE"),
+        (["--listen", "127.0.0.1:0", "--tls-certificate", "/x", "--tls-key", "/x"], "CERTIFICATE_UNUSABLE"),
+    ],
+)
+def test_it_says_why_it_cannot_start(small_chunks_cluster: LocalTestCluster, arguments: list[str], reason: str) -> None:
+    finished = small_chunks_cluster.run("gateway", "run", *arguments)
+    assert finished.returncode != 0
+    assert reason.encode() in finished.stderr
+    assert finished.stdout == b""
