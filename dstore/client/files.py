@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from dstore.client.arguments import check_range
 from dstore.client.ranges import Range, check_ranges, read_ranges
 from dstore.client.read_ahead import ReadAhead
 from dstore.client.reader import FileReader
@@ -68,6 +69,19 @@ class AsyncReadFile:
         self._check_open()
         return await read_ranges(self._reader, check_ranges(ranges))
 
+    async def read_at(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes from ``offset`` on, of any size; the position neither matters nor changes.
+
+        Any number of tasks may call this at once.
+
+        Raises:
+            DstoreError: as ``AsyncClient.get``.
+        """
+        self._check_open()
+        check_range(offset, length)
+        left = max(0, self._reader.size_bytes - offset)
+        return await collect(min(length, left), lambda target: self._reader.read_into(offset, target))
+
     async def _fill(self, target: memoryview) -> None:
         if len(target):
             await self._ahead.read_into(self._position, target)
@@ -128,6 +142,7 @@ class AsyncWriteFile:
         self._filled = 0
         self._position = 0
         self._is_closed = False
+        self._is_settled = False
         self._has_failed = False
         self._info: FileInfo | None = None
 
@@ -150,6 +165,12 @@ class AsyncWriteFile:
         if self._is_closed:
             raise closed_file(self._path)
         source = as_bytes_view(data)
+        if self._is_settled and len(source):
+            raise InvalidRequest(
+                f"Everything of {self._path} was said to be written, so nothing can follow; write it again.",
+                reason="FILE_SETTLED",
+                metadata={"path": self._path},
+            )
         try:
             await self._take(source)
         except BaseException:
@@ -174,6 +195,29 @@ class AsyncWriteFile:
     def tell(self) -> int:
         """Return how many bytes were written."""
         return self._position
+
+    async def settle(self) -> None:
+        """Wait until everything is durable; it becomes visible when it is closed, and until then little memory is held.
+
+        So that several files can be committed one right after the other. Nothing may be written afterwards.
+
+        Raises:
+            DstoreError: as ``AsyncClient.put``; the file can only be discarded then.
+        """
+        if self._is_closed:
+            raise closed_file(self._path)
+        if self._is_settled:
+            return
+        self._is_settled = True
+        try:
+            if self._filled:
+                await self._send()
+            await self._writer.settle()
+        except BaseException:
+            self._has_failed = True
+            await self._writer.discard()
+            raise
+        self._buffer = bytearray()
 
     async def close(self) -> None:
         """Wait until everything is durable, and commit; after a failure nothing is visible. Closing twice is fine.

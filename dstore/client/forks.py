@@ -42,7 +42,7 @@ class ForkGuard:
                 survive that, and a new connection would hang as an old one does.
         """
         if _PROCESS.is_child_of_user:
-            raise _forked("This process was forked from one that had used dstore")
+            raise forked("This process was forked from one that had used dstore")
         _PROCESS.watch()
 
     @property
@@ -58,10 +58,11 @@ class ForkGuard:
             NotReady: reason ``FORKED``.
         """
         if self.is_forked:
-            raise _forked("This client was made before the process forked")
+            raise forked("This client was made before the process forked")
 
 
-def _forked(why: str) -> NotReady:
+def forked(why: str) -> NotReady:
+    """Return the error for the use of what belongs to a parent process; ``why`` says which."""
     return NotReady(
         f"{why}; its connections do not work in the child. Start workers with the spawn start method "
         "(multiprocessing.set_start_method('spawn')), or fork first and call dstore.connect() in each child.",

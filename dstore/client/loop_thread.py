@@ -28,7 +28,7 @@ class LoopThread:
         self._is_stopped = False
         self._clean_ups: set[asyncio.Task[None]] = set()
         self._loop = _new_loop()
-        self._loop.set_exception_handler(_handle_exception)
+        self._loop.set_exception_handler(report_unhandled)
         self._thread = threading.Thread(target=self._loop.run_forever, name="dstore-client", daemon=True)
         self._thread.start()
 
@@ -147,7 +147,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _handle_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def report_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Report what nobody waited for, but not gRPC's noise.
 
     With several loops in one process, gRPC wakes all of them for an event of one; the others find nothing to read

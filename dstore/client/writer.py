@@ -174,6 +174,19 @@ class FileWriter:
         self._tasks.add(task)
         task.add_done_callback(self._note_done)
 
+    async def settle(self) -> None:
+        """Wait until everything that was written is durable, and let go of the buffers; no chunk may follow.
+
+        Raises:
+            DstoreError: something could not be written; the file must be discarded.
+        """
+        self._session.guard.check()
+        while self._tasks and self._failure is None:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        self._check()
+        self._frame_buffers.clear()
+        self._plaintext_buffers.clear()
+
     async def finish(self) -> FileInfo:
         """Wait until everything is durable, and commit.
 
@@ -182,10 +195,7 @@ class FileWriter:
             CommitUnknown: the master did not say whether it committed.
             DstoreError: something could not be written; nothing is visible.
         """
-        self._session.guard.check()
-        while self._tasks and self._failure is None:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
-        self._check()
+        await self.settle()
         try:
             info = await self._commit()
         except CommitUnknown:
