@@ -189,6 +189,57 @@ class WriteFile(AbstractBufferedFile):
             raise closed_file(self.path)
 
 
+class PackedFile(io.BufferedIOBase):
+    """What compresses into a file of the store. The compressors of the standard library leave their target open."""
+
+    def __init__(self, packing: Any, file: WriteFile) -> None:
+        """Made by ``DstoreFileSystem.open``; ``packing`` writes to ``file``."""
+        super().__init__()
+        self._packing = packing
+        self._file = file
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Take all of ``data``; raises as ``WriteFile.write``."""
+        return int(self._packing.write(data))
+
+    def close(self) -> None:
+        """Write the end, and close the file as well; raises as ``WriteFile.close``."""
+        if not self.closed:
+            try:
+                self._packing.close()
+                self._file.close()
+            finally:
+                # Nothing is left to discard but after a failure.
+                self._end()
+
+    def discard(self) -> None:
+        """Give up: nothing becomes visible."""
+        self._file.discard()
+        self._end()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        # IOBase closes what is forgotten, which would make it visible; ``WriteFile`` discards it.
+        pass
+
+    def _end(self) -> None:
+        super().close()
+
+
 class TextFile(io.TextIOWrapper):
     """Text in a file of the store; as ``WriteFile``, leaving a ``with`` block through an exception discards it."""
 
@@ -198,6 +249,6 @@ class TextFile(io.TextIOWrapper):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None and isinstance(self.buffer, WriteFile):
+        if error is not None and isinstance(self.buffer, WriteFile | PackedFile):
             self.buffer.discard()
         self.close()

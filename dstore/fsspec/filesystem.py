@@ -11,21 +11,24 @@ from typing import Any, ClassVar
 
 from fsspec.asyn import AsyncFileSystem, _run_coros_in_chunks, sync, sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.compression import compr
+from fsspec.core import get_compression
 from fsspec.utils import stringify_path
 
 from dstore.client.arguments import check_mode
 from dstore.client.client import AsyncClient
-from dstore.client.connect import connect_to
+from dstore.client.connect import open_client
 from dstore.client.files import as_bytes_view
-from dstore.core.errors import DstoreError, NotADirectory, NotFound
+from dstore.core.errors import NotADirectory, NotFound
 from dstore.core.limits import CLIENT_PATIENCE_S
 from dstore.fsspec import copying, renaming, walking
-from dstore.fsspec.bounds import Bound, absolute_range, each_of, in_calls, is_absolute, range_within
+from dstore.fsspec.bounds import Bound, absolute_range, is_absolute, range_within
 from dstore.fsspec.entries import Entry, entry_of, moment_of
-from dstore.fsspec.files import ReadFile, TextFile, WriteFile
+from dstore.fsspec.files import PackedFile, ReadFile, TextFile, WriteFile
 from dstore.fsspec.locations import PROTOCOL, ROOT, endpoint_of, parent_of, path_of
 from dstore.fsspec.loop_clients import LoopClient, LoopClients
 from dstore.fsspec.places import Place, PlacedFileSystemType, check_options
+from dstore.fsspec.range_lists import grouped, raise_first, read_each, spread
 from dstore.fsspec.streams import ReadStream, WriteStream
 from dstore.fsspec.transactions import DstoreTransaction
 from dstore.fsspec.uploads import Upload
@@ -83,7 +86,7 @@ class DstoreFileSystem(AsyncFileSystem, metaclass=PlacedFileSystemType):
             **options,
         )
         self._place = place
-        self._clients = LoopClients(lambda: connect_to(place.profile, patience_s=patience_s))
+        self._clients = LoopClients(lambda: open_client(os.environ, place.profile, patience_s=patience_s))
         self._finalizer = weakref.finalize(self, self._clients.close_all)
 
     def __repr__(self) -> str:
@@ -266,33 +269,16 @@ class DstoreFileSystem(AsyncFileSystem, metaclass=PlacedFileSystemType):
         **_: Any,
     ) -> list[Any]:
         """As ``cat_file`` for each range. Each file is opened once, so that all its ranges are of one version."""
-        bounds = zip(each_of(starts, len(paths)), each_of(ends, len(paths)), strict=True)
-        by_path: dict[str, list[tuple[int, Bound, Bound]]] = {}
-        for index, (path, (start, end)) in enumerate(zip(paths, bounds, strict=True)):
-            by_path.setdefault(self._strip_protocol(path), []).append((index, start, end))
+        by_path = grouped([self._strip_protocol(path) for path in paths], starts, ends)
         answers = await _run_coros_in_chunks(
-            [self._ranges_of(path, [(start, end) for _, start, end in wanted]) for path, wanted in by_path.items()],
+            [read_each(self._client(), path, wanted) for path, wanted in by_path.items()],
             batch_size=batch_size or self.batch_size,
             nofiles=True,
             return_exceptions=True,
         )
-        contents: list[Any] = [None] * len(paths)
-        for wanted, answer in zip(by_path.values(), answers, strict=True):
-            if isinstance(answer, BaseException) and (on_error == "raise" or not isinstance(answer, DstoreError)):
-                raise answer
-            for place, (index, _start, _end) in enumerate(wanted):
-                contents[index] = answer if isinstance(answer, BaseException) else answer[place]
-        return contents
-
-    async def _ranges_of(self, path: str, bounds: Sequence[tuple[Bound, Bound]]) -> list[bytes]:
-        contents: list[bytes] = []
-        async with await self._client().open_read(path) as file:
-            for ranges in in_calls([range_within(start, end, file.info.size_bytes) for start, end in bounds]):
-                if len(ranges) == 1:
-                    contents.append(await file.read_at(*ranges[0]))
-                else:
-                    contents += await file.read_ranges(ranges)
-        return contents
+        if on_error == "raise":
+            raise_first(answers)
+        return spread(by_path, answers)
 
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
         path, data = self._strip_protocol(path), as_bytes_view(value)
@@ -348,11 +334,15 @@ class DstoreFileSystem(AsyncFileSystem, metaclass=PlacedFileSystemType):
             InvalidRequest: reason ``MODE_INVALID``: files are replaced as a whole, never appended to or changed.
             DstoreError: as ``AsyncClient.open``.
         """
-        if "b" in mode or compression is not None:
-            return super().open(path, mode, block_size, cache_options, compression, **kwargs)
-        text = {name: kwargs.pop(name) for name in ("encoding", "errors", "newline") if name in kwargs}
-        binary = self.open(path, mode.replace("t", "") + "b", block_size, cache_options, **kwargs)
-        return TextFile(binary, **text)
+        if "b" not in mode:
+            text = {name: kwargs.pop(name) for name in ("encoding", "errors", "newline") if name in kwargs}
+            binary_mode = mode.replace("t", "") + "b"
+            return TextFile(self.open(path, binary_mode, block_size, cache_options, compression, **kwargs), **text)
+        packing = get_compression(path, compression)
+        if packing is None or mode == "rb":
+            return super().open(path, mode, block_size, cache_options, packing, **kwargs)
+        file = super().open(path, mode, block_size, cache_options, **kwargs)
+        return PackedFile(compr[packing](file, mode=mode[0]), file)
 
     def _open(
         self,

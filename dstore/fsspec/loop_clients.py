@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from dstore.client.client import AsyncClient
@@ -26,10 +26,15 @@ _CLOSE_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LoopClient:
-    """A client, and what bounds the memory of the transfers that it makes."""
+    """A client, and what bounds the memory of the transfers that it makes.
+
+    Attributes:
+        closing: ends when the loop is shut down, or when it is closed before, and closes the client then.
+    """
 
     client: AsyncClient
     transfers: asyncio.Semaphore
+    closing: AsyncGenerator[None]
 
     def room_for(self, size_bytes: int) -> contextlib.AbstractAsyncContextManager[object]:
         """Return what a transfer of so many bytes must hold while it runs."""
@@ -70,7 +75,9 @@ class LoopClients:
                 self._clients = {each: client for each, client in self._clients.items() if not each.is_closed()}
                 if loop.get_exception_handler() is None:
                     loop.set_exception_handler(report_unhandled)
-                known = self._clients[loop] = LoopClient(self._connect(), asyncio.Semaphore(TRANSFERS_MAX))
+                client = self._connect()
+                closing = _close_with_the_loop(client)
+                known = self._clients[loop] = LoopClient(client, asyncio.Semaphore(TRANSFERS_MAX), closing)
         return known
 
     async def close_current(self) -> None:
@@ -79,7 +86,7 @@ class LoopClients:
         with self._lock:
             known = self._clients.pop(asyncio.get_running_loop(), None)
         if known is not None:
-            await known.client.close()
+            await known.closing.aclose()
 
     def close_all(self) -> None:
         """Close the clients of all loops that still run, as far as that can be done; called at the end.
@@ -92,10 +99,33 @@ class LoopClients:
             clients, self._clients = self._clients, {}
         for loop, known in clients.items():
             if loop.is_running() and not _is_running_here(loop):
-                closing = asyncio.run_coroutine_threadsafe(known.client.close(), loop)
+                closing = asyncio.run_coroutine_threadsafe(_close(known), loop)
                 # What is left open ends with the process; nothing that was acknowledged depends on it.
                 with contextlib.suppress(TimeoutError, DstoreError):
                     closing.result(_CLOSE_TIMEOUT_S)
+
+
+async def _close(known: LoopClient) -> None:
+    await known.closing.aclose()
+
+
+def _close_with_the_loop(client: AsyncClient) -> AsyncGenerator[None]:
+    """Let the running loop close a client when it is shut down, as ``asyncio.run`` does at its end.
+
+    Libraries end loops without a word to those who used them; a loop closes the generators that were begun on it.
+    """
+
+    async def closing() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await client.close()
+
+    generator = closing()
+    with contextlib.suppress(StopIteration):
+        # Up to the yield there is nothing to wait for.
+        generator.asend(None).send(None)
+    return generator
 
 
 def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
