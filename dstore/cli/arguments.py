@@ -13,6 +13,8 @@ from dstore.cli.target import Target
 from dstore.core.errors import InvalidRequest
 
 Run = Callable[[argparse.Namespace], int]
+#: Adds a command: its name, what runs it, its summary, its description.
+Add = Callable[..., "Parser"]
 
 
 class UsageError(InvalidRequest):
@@ -59,6 +61,18 @@ def add_group(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
     )
     return parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+
+
+def client_command(commands: "argparse._SubParsersAction[Parser]") -> Add:
+    """Return the function that adds commands on files, with the options that choose cluster and key."""
+
+    def add(name: str, run: Run, summary: str, description: str = "") -> Parser:
+        parser = add_command(commands, name, run, summary, description)
+        add_cluster_options(parser)
+        add_key_option(parser)
+        return parser
+
+    return add
 
 
 def add_cluster_options(parser: Parser) -> None:

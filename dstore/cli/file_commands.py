@@ -1,23 +1,14 @@
 """The commands on files: their arguments. What does the work is imported when a command runs."""
 
 import argparse
-from collections.abc import Callable
 
-from dstore.cli.arguments import Parser, Run, add_cluster_options, add_command, add_key_option, target_of
+from dstore.cli.arguments import Add, Parser, client_command, target_of
 from dstore.core.chunks import Durability
-
-Add = Callable[..., Parser]
 
 
 def add_file_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add put, get, cat, ls, stat, mv, rm, restore, trash and mkdir."""
-
-    def add(name: str, run: Run, summary: str, description: str = "") -> Parser:
-        parser = add_command(commands, name, run, summary, description)
-        add_cluster_options(parser)
-        add_key_option(parser)
-        return parser
-
+    add = client_command(commands)
     _add_transfers(add)
     _add_names(add)
     _add_trash(add)

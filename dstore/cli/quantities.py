@@ -35,6 +35,41 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS_S[match[2]]
 
 
+def parse_moment(text: str, now_ns: int) -> int:
+    """Read a time: a duration before now, or a date with or without a time as in ISO 8601, in UTC unless it says else.
+
+    Returns nanoseconds since 1970.
+
+    Raises:
+        InvalidRequest: reason ``TIME_INVALID``.
+    """
+    if _DURATION.fullmatch(text):
+        return now_ns - int(parse_duration(text) * 1e9)
+    # Only this command line needs it, and it takes its time to load.
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{text[:40]!r} is no time; write how long ago, as 30s, 2h or 14d, or a date, as 2026-11-23 or "
+            "2026-11-23T07:00:00Z.",
+            reason="TIME_INVALID",
+        ) from None
+
+
+def parse_count(text: str, what: str) -> int:
+    """Read a number of things; ``what`` names it in the error.
+
+    Raises:
+        InvalidRequest: reason ``COUNT_INVALID``.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > 15:
+        raise InvalidRequest(f"{what} is a whole number, not {text[:40]!r}; write 0 or more.", reason="COUNT_INVALID")
+    return int(text)
+
+
 def format_time(time_ns: int) -> str:
     """Write nanoseconds since 1970 as date and time in UTC, to the second, as in ISO 8601."""
     try:

@@ -154,12 +154,13 @@ def _is_watched(output: Output) -> bool:
 
 async def _copy(file: AsyncReadFile, descriptor: int, report: Report | None = None) -> None:
     while data := await file.read(STREAM_PIECE_SIZE_BYTES):
-        await in_daemon_thread(partial(_write_all, descriptor, data))
+        await in_daemon_thread(partial(write_all, descriptor, data))
         if report is not None:
             report(file.tell())
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, which may take several calls; blocks."""
     view = memoryview(data)
     while len(view):
         view = view[os.write(descriptor, view) :]

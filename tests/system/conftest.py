@@ -1,10 +1,12 @@
 """Fixtures of the system tests: real processes on this machine."""
 
+import os
 import time
 from collections.abc import Iterator
 
 import pytest
 from cluster import LocalTestCluster, wait_until
+from command_in_process import Command
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,18 @@ def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestC
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def command(
+    small_chunks_cluster: LocalTestCluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """``dstore`` for the cluster of this module."""
+    for name in [name for name in os.environ if name.startswith("DSTORE_")]:
+        monkeypatch.delenv(name)
+    for name, value in small_chunks_cluster.environ.items():
+        monkeypatch.setenv(name, value)
+    return Command(capfd)
 
 
 @pytest.fixture(scope="session")
