@@ -310,6 +310,18 @@ async def check_cluster_after_loss(recording: Recording, acknowledgement: Acknow
         shutil.rmtree(home)
 
 
+def chunks_on_no_disk(recording: Recording, acknowledgement: Acknowledgement) -> frozenset[ChunkId]:
+    """Return the chunks of replicated files that a power loss right after an acknowledgement takes from every disk."""
+    kept: set[ChunkId] = set()
+    image = recording.home / "image"
+    for name in sorted({name for name, _ in acknowledgement.weak_chunks}):
+        ((_, model),) = recording.disks(name, [acknowledgement.time_s])
+        model.build(NOTHING_KEPT.kept, image)
+        kept |= chunk_files(image).keys()
+        shutil.rmtree(image)
+    return frozenset(chunk_id for _, chunk_id in acknowledgement.weak_chunks) - kept
+
+
 def _moment(recording: Recording, now_s: float) -> str:
     count = sum(each.time_s <= now_s for each in recording.acknowledgements)
     return f"power lost after {count} acknowledged steps, at {now_s:.6f}"

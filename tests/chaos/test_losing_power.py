@@ -3,29 +3,38 @@
 ``make sweep`` loses power at every moment; here it is every so-manieth.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from injection import Injection
-from power_loss import EAT_MY_DATA, Recording, check_all_losses, check_cluster_after_loss, record_workload
+from power_loss import (
+    EAT_MY_DATA,
+    check_all_losses,
+    check_cluster_after_loss,
+    chunks_on_no_disk,
+    record_workload,
+)
 
 #: Recording starts servers under strace, and other tests run beside.
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-async def recording(tmp_path: Path) -> AsyncIterator[Recording]:
-    yield await record_workload(tmp_path)
+#: A busy machine may sync in the background what was replicated before the client hears of it.
+RECORDINGS_MAX = 5
 
 
-async def test_what_was_acknowledged_survives(recording: Recording) -> None:
+async def test_what_was_acknowledged_survives(tmp_path: Path) -> None:
+    recording = await record_workload(tmp_path / "0")
     assert await check_all_losses(recording, "cs-1", seed=1, every=40) > 100
     assert await check_all_losses(recording, "master", seed=1, every=100) > 100
     assert await check_cluster_after_loss(recording, recording.acknowledgements[-1]) == 0
-    # Power goes before the background has begun to sync: then exactly what was replicated is lost, and told.
-    weak = max(recording.acknowledgements, key=lambda each: len(each.weak))
-    assert len(weak.weak) == await check_cluster_after_loss(recording, weak) > 0
+    # Power goes before the background has synced: then what was replicated is lost, and told, and nothing else.
+    for number in range(1, RECORDINGS_MAX):
+        weak = max(recording.acknowledgements, key=lambda each: len(chunks_on_no_disk(recording, each)))
+        if chunks_on_no_disk(recording, weak):
+            break
+        recording = await record_workload(tmp_path / str(number))
+    assert 0 < await check_cluster_after_loss(recording, weak) <= len(weak.weak)
 
 
 async def test_the_same_fails_when_nothing_is_synced(tmp_path: Path) -> None:
