@@ -84,27 +84,33 @@ async def settle(upload: Upload, rest: memoryview) -> None:
         raise
 
 
-async def stage(upload: Upload, local: Any, callback: Any) -> Upload:
+async def stage(here: LoopClient, upload: Upload, local: Any, callback: Any) -> Upload:
     """Stream a local file into one that waits for the end of a transaction.
 
     Raises:
         OSError: the local file cannot be read.
         DstoreError: as ``AsyncClient.put``; nothing waits.
     """
-    callback.set_size((await asyncio.to_thread(os.stat, local)).st_size)
+    size_bytes = (await asyncio.to_thread(os.stat, local)).st_size
+    callback.set_size(size_bytes)
     with await asyncio.to_thread(_open_local, local) as stream:
         try:
-            piece = await asyncio.to_thread(stream.read, BLOCK_SIZE_BYTES)
-            while following := await asyncio.to_thread(stream.read, BLOCK_SIZE_BYTES):
-                await upload.write(memoryview(piece))
-                callback.relative_update(len(piece))
-                piece = following
-            await upload.settle(memoryview(piece))
-            callback.relative_update(len(piece))
+            async with here.room_for(size_bytes):
+                await _stage(upload, stream, callback)
         except BaseException:
             await upload.discard()
             raise
     return upload
+
+
+async def _stage(upload: Upload, stream: BinaryIO, callback: Any) -> None:
+    piece = await asyncio.to_thread(stream.read, BLOCK_SIZE_BYTES)
+    while following := await asyncio.to_thread(stream.read, BLOCK_SIZE_BYTES):
+        await upload.write(memoryview(piece))
+        callback.relative_update(len(piece))
+        piece = following
+    await upload.settle(memoryview(piece))
+    callback.relative_update(len(piece))
 
 
 def _open_local(path: Any) -> BinaryIO:

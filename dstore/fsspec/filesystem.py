@@ -283,13 +283,13 @@ class DstoreFileSystem(AsyncFileSystem, metaclass=PlacedFileSystemType):
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
         path, data = self._strip_protocol(path), as_bytes_view(value)
         upload = self._upload(path, if_absent=mode == "create")
-        if self._intrans:
-            if mode == "create":
-                await upload.check_absent()
-            await copying.settle(upload, data)
-            self.transaction.add(upload)
-            return
         async with self._here().room_for(len(data)):
+            if self._intrans:
+                if mode == "create":
+                    await upload.check_absent()
+                await copying.settle(upload, data)
+                self.transaction.add(upload)
+                return
             await upload.commit(data)
         self.invalidate_cache(path)
 
@@ -301,7 +301,8 @@ class DstoreFileSystem(AsyncFileSystem, metaclass=PlacedFileSystemType):
             return
         path = self._strip_protocol(rpath)
         if self._intrans:
-            self.transaction.add(await copying.stage(self._upload(path, mode == "create"), lpath, callback))
+            upload = self._upload(path, mode == "create")
+            self.transaction.add(await copying.stage(self._here(), upload, lpath, callback))
             return
         await copying.put(self._here(), lpath, path, if_absent=mode == "create", callback=callback)
         self.invalidate_cache(path)

@@ -35,7 +35,17 @@ class DstoreTransaction(Transaction):
         self._pending: list[WriteFile | Upload] = []
 
     def start(self) -> None:
-        """Begin: from now on, what is written waits."""
+        """Begin: from now on, what is written waits.
+
+        Raises:
+            InvalidRequest: reason ``TRANSACTION_NEEDS_BLOCKING``.
+        """
+        if self.fs.asynchronous:
+            raise InvalidRequest(
+                "A transaction ends with blocking calls, which a filesystem for asynchronous ones does not have; make "
+                "one without asynchronous=True.",
+                reason="TRANSACTION_NEEDS_BLOCKING",
+            )
         super().start()
         self._pending = []
 

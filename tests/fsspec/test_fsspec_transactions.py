@@ -99,6 +99,11 @@ def test_a_name_that_is_taken_is_refused_at_once(fs: DstoreFileSystem, home: str
     assert fs.cat_file(f"{home}/taken") == b""
 
 
+def test_an_asynchronous_filesystem_has_none(fs: DstoreFileSystem, home: str) -> None:
+    with pytest.raises(ValueError, match="without asynchronous=True"), DstoreFileSystem(asynchronous=True).transaction:
+        raise AssertionError("it began")
+
+
 def test_one_file_that_is_committed_by_hand(fs: DstoreFileSystem, home: str) -> None:
     for size in (10, len(LARGE)):
         file = fs.open(f"{home}/f", "wb", autocommit=False)
