@@ -85,11 +85,6 @@ class WriteFile(AbstractBufferedFile):
         self._is_decided = False
         super().__init__(fs, path, mode=mode, block_size=block_size, autocommit=autocommit)
 
-    @property
-    def is_discarded(self) -> bool:
-        """Whether it was given up, or is visible: nothing is left to be committed."""
-        return self._is_decided
-
     def write(self, data: "ReadableBuffer") -> int:
         """Take all of ``data``; waits while too much is in flight.
 
