@@ -66,18 +66,14 @@ def _operation(
     return operation | ({"security": []} if is_open else {})
 
 
-_FORM: _Object = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-            }
-        }
-    },
-}
+_BINARY: _Object = {"type": "string", "format": "binary"}
+
+
+def _form(file: _Object) -> _Object:
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
 _ANY_BYTES: _Object = {
     "required": True,
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -106,7 +102,7 @@ def _simple_paths() -> _Object:
                 "Store the files of a form, under their names, in the top directory. A name that is taken is refused.",
                 {"201": _json("All of them are stored.", "Files", "Location")},
                 errors="409 415 507",
-                body=_FORM,
+                body=_form({"type": "array", "items": _BINARY, "minItems": 1}),
             )
         },
         "/download/{name}": {
@@ -139,7 +135,7 @@ def _simple_paths() -> _Object:
                 "Replace a file that exists, by the body, or by the part 'file' of a form.",
                 {"200": _json("It is replaced.", "File")},
                 errors="404 409 507",
-                body={"required": True, "content": _ANY_BYTES["content"] | _FORM["content"]},
+                body={"required": True, "content": _ANY_BYTES["content"] | _form(_BINARY)["content"]},
             ),
         },
         "/list": {
@@ -225,7 +221,7 @@ def _parameter(name: str, where: str, description: str, schema: _Object) -> _Obj
 
 def _parameters() -> _Object:
     text: _Object = {"type": "string"}
-    tag = {"type": "string", "examples": ['"42"']}
+    tag = text | {"examples": ['"42"'], "pattern": r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'}
     return {
         "Name": _parameter("name", "path", "Of a file in the top directory.", text | {"minLength": 1}),
         "Path": _parameter(
@@ -328,7 +324,7 @@ _HEADERS = {
 DOCUMENT: _Object = {
     "openapi": "3.1.0",
     "info": {"title": "dstore gateway", "version": __version__, "description": _DESCRIPTION},
-    "security": [{"token": []}],
+    "security": [{"token": []}, {}],
     "paths": _simple_paths() | _full_paths() | _own_paths(),
     "components": {
         "securitySchemes": {

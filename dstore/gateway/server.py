@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -118,8 +119,9 @@ class HttpServer:
                 (self._host, self._port), family=socket.AF_INET6 if ":" in self._host else socket.AF_INET
             )
         except OSError as error:
+            why = os.strerror(error.errno) if error.errno else error
             raise Unavailable(
-                f"Cannot listen on {self._host}:{self._port} ({error.strerror or error}); stop what uses the port, or "
+                f"Cannot listen on {self._host}:{self._port} ({why}); stop what uses the port, or "
                 "choose another with --listen.",
                 reason="ADDRESS_IN_USE",
                 metadata={"address": f"{self._host}:{self._port}"},

@@ -8,7 +8,7 @@ import pytest
 from gateway_in_process import GatewayInProcess, gateway_in_process, reason_of
 from store_in_process import CHUNK_SIZE, InProcessCluster, pattern
 
-from dstore.gateway import body, protocol
+from dstore.gateway import body, protocol, server
 from dstore.gateway.limits import PIECE_SIZE_BYTES
 
 LARGE = 5 * CHUNK_SIZE
@@ -157,3 +157,16 @@ async def test_uploads_wait_for_their_turn(cluster: InProcessCluster, monkeypatc
         writer.close()
         assert (await http.put("/v1/files/b", content=pattern(LARGE))).status_code == 201
         assert await gateway.names() == ["a", "b", "small"]
+
+
+async def test_a_gateway_that_stops_gives_up_what_does_not_end(
+    cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "STOP_GRACE_S", 0)
+    async with gateway_in_process(cluster) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(head("/v1/files/a", f"Content-Length: {LARGE}") + pattern(LARGE)[:-1])
+        await until(lambda: "begin_write" in cluster.calls.names)
+    await until(lambda: "abandon_write" in cluster.calls.names)
+    writer.close()
+    assert await gateway.names() == []

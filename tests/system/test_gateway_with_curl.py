@@ -10,11 +10,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import LocalTestCluster, wait_until
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 MIB = 1024 * 1024
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -156,6 +163,58 @@ def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
         log = gateway.errors.read_text()
     assert "identity=reader" in log
     assert not any(str(each["token"]) in log for each in made)
+
+
+def test_tls(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    write_certificate(certificate, key)
+    files = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with running(small_chunks_cluster, tmp_path / "errors", *files) as gateway:
+        assert gateway.url.startswith("https://")
+        trusting = ["--cacert", str(certificate)]
+        target, data = f"{gateway.url}/v1/files/secret", random.Random(3).randbytes(3 * MIB)
+        (tmp_path / "data").write_bytes(data)
+        assert gateway.curl(*trusting, "-T", str(tmp_path / "data"), target)[0] == 201
+        assert gateway.curl(*trusting, target) == (200, data)
+        # Who does not know the certificate sends nothing.
+        with pytest.raises(subprocess.CalledProcessError):
+            gateway.curl(target)
+
+
+def write_certificate(certificate: Path, key: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def test_requests_made_from_the_document(
+    gateway: Gateway, small_chunks_cluster: LocalTestCluster, tmp_path: Path
+) -> None:
+    """Hundreds of requests, half of them wrong: none meets a defect, hangs, or gets an undocumented answer."""
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{gateway.url}/openapi.json"]
+    command += ["--url", gateway.url, "--checks", checks, "--max-examples", "5", "--seed", "1", "--no-color"]
+    command += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "60", "--suppress-health-check", "all"]
+    environ = small_chunks_cluster.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
+    finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=110, check=False)
+    report = finished.stdout.decode(errors="replace")
+    assert finished.returncode == 0, report + finished.stderr.decode(errors="replace")
+    assert "14/14" in report, "all operations were tried"
+    assert "defect" not in gateway.errors.read_text()
 
 
 def test_open_to_everybody_is_said_loudly(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
