@@ -6,6 +6,7 @@ from dstore.cli.file_commands import add_file_commands
 from dstore.cli.gateway_commands import add_gateway_commands
 from dstore.cli.operator_commands import add_balance_commands
 from dstore.cli.server_commands import add_server_commands
+from dstore.cli.sync_commands import add_sync_commands
 from dstore.cli.tree_commands import add_tree_commands
 from dstore.cli.upkeep_commands import add_upkeep_commands
 
@@ -22,6 +23,7 @@ def command_tree() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     add_cluster_commands(commands)
     add_file_commands(commands)
+    add_sync_commands(commands)
     add_tree_commands(commands)
     add_node_commands(commands)
     add_balance_commands(commands)

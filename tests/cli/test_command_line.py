@@ -28,6 +28,8 @@ COMMANDS = {
     "mkdir",
     "restore",
     "trash",
+    "cp",
+    "sync",
     "du",
     "tree",
     "find",
