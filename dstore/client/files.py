@@ -2,7 +2,7 @@
 
 import io
 import operator
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +13,7 @@ from dstore.client.reader import FileReader
 from dstore.client.writer import FileWriter
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import FileInfo
+from dstore.core.manifest import sorted_attributes
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -32,6 +33,11 @@ class AsyncReadFile:
     def info(self) -> FileInfo:
         """What was opened; size and times are the writer's own words."""
         return self._reader.file.info
+
+    @property
+    def attributes(self) -> dict[str, bytes]:
+        """What the writer said of the file besides, as sealed with it."""
+        return dict(self._reader.file.manifest.attributes)
 
     @property
     def closed(self) -> bool:
@@ -155,6 +161,19 @@ class AsyncWriteFile:
     def closed(self) -> bool:
         """Whether the file is closed or discarded."""
         return self._is_closed
+
+    def set_attributes(self, attributes: Mapping[str, bytes]) -> None:
+        """Say more of the file than its content; sealed with it when it is closed, in place of what was said before.
+
+        Names are free, in UTF-8 and up to 255 bytes. They stay with the file when it is renamed or restored.
+
+        Raises:
+            InvalidRequest: reason ``ATTRIBUTES_INVALID``.
+            LimitExceeded: reason ``ATTRIBUTES_TOO_LARGE``.
+        """
+        if self._is_closed:
+            raise closed_file(self._path)
+        self._writer.attributes = sorted_attributes(attributes)
 
     async def write(self, data: "ReadableBuffer") -> int:
         """Take all of ``data`` and return its size; waits while too much is in flight.

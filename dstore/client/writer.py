@@ -83,6 +83,8 @@ class FileWriter:
         self._chunk_count = 0
         self._size_bytes = 0
         self._done_bytes = 0
+        #: Of the user, sorted as a manifest has them; sealed by the commit, so they may be set until then.
+        self.attributes: tuple[tuple[str, bytes], ...] = ()
         self._is_ended = False
 
     @classmethod
@@ -375,6 +377,7 @@ class FileWriter:
             name=intent.name,
             created_ns=self._created_ns,
             modified_ns=self._session.clock.wall_ns(),
+            attributes=self.attributes,
         )
         nonce = self._session.random.token_bytes(NONCE_SIZE_BYTES)
         return Commit(

@@ -6,7 +6,7 @@ them with what the master says in clear. The layout is specified in docs/format.
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dstore.core.errors import Corrupt, InvalidRequest, LimitExceeded
@@ -31,6 +31,8 @@ DIGEST_SIZE_BYTES = 32
 SEAL_OVERHEAD_BYTES = 33
 MANIFEST_SIZE_BYTES_MAX = SEALED_MANIFEST_SIZE_BYTES_MAX - SEAL_OVERHEAD_BYTES
 ATTRIBUTE_NAME_SIZE_BYTES_MAX = 255
+#: Names and values together: leaves room for the content of a small file, and for a longer name after a rename.
+ATTRIBUTES_SIZE_BYTES_MAX = SEALED_MANIFEST_SIZE_BYTES_MAX // 4
 
 _CHUNKS_DOMAIN = b"dstore/chunks/v1"
 #: The digest of no chunk records.
@@ -122,6 +124,38 @@ class Manifest:
                 metadata={"size_bytes": str(len(encoded)), "limit_bytes": str(MANIFEST_SIZE_BYTES_MAX)},
             )
         return encoded
+
+
+def sorted_attributes(attributes: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    """Return attributes as a manifest has them.
+
+    Raises:
+        InvalidRequest: reason ``ATTRIBUTES_INVALID``.
+        LimitExceeded: reason ``ATTRIBUTES_TOO_LARGE``.
+    """
+    problem = None
+    try:
+        found = tuple(sorted(((name, bytes(value)) for name, value in attributes.items()), key=_encoded_name))
+    except (UnicodeEncodeError, TypeError, AttributeError):
+        problem = "names are text in UTF-8, values are bytes"
+    else:
+        problem = _attributes_problem(found)
+    if problem is not None:
+        raise InvalidRequest(
+            f"These attributes cannot be stored: {problem}. Correct them.", reason="ATTRIBUTES_INVALID"
+        )
+    size_bytes = sum(len(name.encode()) + len(value) for name, value in found)
+    if size_bytes > ATTRIBUTES_SIZE_BYTES_MAX:
+        raise LimitExceeded(
+            f"The attributes have {size_bytes} bytes, the limit is {ATTRIBUTES_SIZE_BYTES_MAX}; store fewer or "
+            "shorter ones.",
+            reason="ATTRIBUTES_TOO_LARGE",
+        )
+    return found
+
+
+def _encoded_name(attribute: tuple[str, bytes]) -> bytes:
+    return attribute[0].encode()
 
 
 def decode(encoded: bytes) -> Manifest:
