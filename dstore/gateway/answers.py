@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import mimetypes
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,14 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from dstore.client.files import AsyncReadFile
 from dstore.core.files import FileInfo
+from dstore.gateway.attributes import guess_type
 from dstore.gateway.body import Disconnected
 from dstore.gateway.conditions import entity_tag, iso_date
 from dstore.gateway.limits import PIECE_SIZE_BYTES
-
-_BYTES = "application/octet-stream"
-_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-#: Its own table, so that what a file is called does not depend on the machine.
-_TYPES = mimetypes.MimeTypes(filenames=())
 
 
 class JsonResponse(Response):
@@ -88,17 +83,9 @@ def info_value(info: FileInfo) -> dict[str, object]:
     """Return what JSON says of a file or a directory."""
     value: dict[str, object] = {"path": info.path, "name": info.name, "kind": info.kind.value}
     if not info.is_directory:
-        value |= {"size_bytes": info.size_bytes, "content_type": content_type(info.name), "etag": entity_tag(info)}
+        value |= {"size_bytes": info.size_bytes, "content_type": guess_type(info.name), "etag": entity_tag(info)}
     return value | {
         "version": info.version,
         "created": iso_date(info.created_ns),
         "modified": iso_date(info.modified_ns),
     }
-
-
-def content_type(name: str) -> str:
-    """Return the type that the name of a file promises."""
-    kind, encoding = _TYPES.guess_type("/" + name)
-    if encoding is not None:
-        return _COMPRESSED.get(encoding, _BYTES)
-    return kind or _BYTES

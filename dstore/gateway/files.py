@@ -6,7 +6,8 @@ from dstore.core.errors import AlreadyExists, InvalidRequest, IsADirectory, NotA
 from dstore.core.files import FileInfo
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.paths import normalize_path
-from dstore.gateway.answers import FileResponse, JsonResponse, content_type, info_value
+from dstore.gateway.answers import FileResponse, JsonResponse, info_value
+from dstore.gateway.attributes import attributes_of, headers_from
 from dstore.gateway.byte_ranges import parse_range
 from dstore.gateway.conditions import Verdict, entity_tag, http_date, judge, may_use_range
 from dstore.gateway.exchange import Call
@@ -66,7 +67,7 @@ async def answer_file(call: Call, path: str, *, disposition_kind: str) -> Respon
         raise precondition_failed(path, info)
     if verdict is Verdict.NOT_MODIFIED:
         return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = content_type(info.name)
+    headers |= headers_from(info.name, file.attributes)
     if call.request.method == "HEAD":
         return Response(status_code=200, headers=headers | {"Content-Length": str(info.size_bytes)})
     asked = call.request.headers.get("range")
@@ -84,7 +85,9 @@ async def put_path(call: Call) -> Response:
     path = store_path(call.rest)
     if not call.rest or call.rest.endswith("/"):
         return await _make_directory(call, path)
-    info, is_new = await store_if(call, path, call.conditions())
+    request = call.request
+    attributes = attributes_of(path, request.headers.get("content-type", ""), request.headers.raw)
+    info, is_new = await store_if(call, path, call.conditions(), attributes)
     headers = {"ETag": entity_tag(info)}
     if is_new:
         headers["Location"] = location(path)

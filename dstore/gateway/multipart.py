@@ -22,10 +22,12 @@ class PartBegin:
     Attributes:
         name: of the field.
         file_name: None when the part is no file.
+        content_type: empty when the part does not say it.
     """
 
     name: str
     file_name: str | None
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class FormReader:
             file_name = extended_text(parameters["filename*"])
         elif "filename" in parameters:
             file_name = form_text(parameters["filename"])
-        self._events.append(PartBegin(form_text(parameters["name"]), file_name))
+        content_type = self._headers.get(b"content-type", b"").decode("latin-1")
+        self._events.append(PartBegin(form_text(parameters["name"]), file_name, content_type))
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(PartData(memoryview(data)[start:end]))

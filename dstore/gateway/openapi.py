@@ -175,8 +175,8 @@ def _full_paths() -> _Object:
             ),
             "put": _operation(
                 "putPath",
-                "Store the body as a file, of any size, replacing what is there. With a '/' at the end and no body, "
-                "make a directory, and those above it.",
+                "Store the body as a file, of any size, replacing what is there, with its Content-Type and all headers "
+                "X-Dstore-Meta-NAME. With a '/' at the end and no body, make a directory, and those above it.",
                 {
                     "200": _json("It is replaced.", "File", "ETag"),
                     "201": _json("It is new.", "File", "ETag", "Location"),
@@ -265,7 +265,8 @@ def _schemas() -> _Object:
         "name": text,
         "kind": {"enum": ["file", "directory"]},
         "size_bytes": count,
-        "content_type": text | {"description": "Guessed from the name."},
+        "content_type": text
+        | {"description": "Guessed from the name; GET and HEAD of the file know what was said of it."},
         "etag": text,
         "version": count,
         "created": date,

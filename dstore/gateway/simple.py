@@ -1,17 +1,19 @@
 """The simple interface: files by name in the top directory. A name that is taken is not replaced by an upload."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import Iterator
 
 from starlette.responses import Response
 
 from dstore.core.errors import AlreadyExists, DstoreError, InvalidRequest, NotFound
 from dstore.core.files import FileInfo
 from dstore.gateway.answers import JsonResponse, info_value
-from dstore.gateway.body import Body, FormParts
+from dstore.gateway.attributes import attributes_of
+from dstore.gateway.body import FormParts
 from dstore.gateway.exchange import Call
 from dstore.gateway.files import answer_file, list_directory
-from dstore.gateway.multipart import PartBegin, boundary_of
-from dstore.gateway.storing import find_file, is_directory, store
+from dstore.gateway.multipart import boundary_of
+from dstore.gateway.storing import Received, find_file, is_directory, receive
 from dstore.gateway.targets import form_path, location, name_path
 
 _FIELD = "file"
@@ -20,7 +22,7 @@ _FIELD = "file"
 async def upload(call: Call) -> Response:
     """Store each part ``file`` of a form under its file name; others are dropped.
 
-    Each file becomes visible when its part is complete, and says so in the answer or in the error.
+    Nothing is visible before the whole form was there; then one file after the other is committed.
 
     Raises:
         AlreadyExists: reason ``FILE_EXISTS``.
@@ -34,23 +36,34 @@ async def upload(call: Call) -> Response:
             reason="CONTENT_TYPE_UNSUPPORTED",
         )
     parts = FormParts(call.body(), boundary)
-    stored: list[FileInfo] = []
-    try:
-        while (part := await parts.next_part()) is not None:
-            if part.name == _FIELD:
-                stored.append(await _upload_part(call, part, parts))
-    except DstoreError as error:
-        raise _with_stored(error, stored) from error
-    if not stored:
+    received: dict[str, Received] = {}
+    while (part := await parts.next_part()) is not None:
+        if part.name != _FIELD:
+            continue
+        path = form_path(part.file_name or "")
+        if path in received:
+            raise InvalidRequest(f"The form has two files for {path}; send one.", reason="FORM_INVALID")
+        with _said_of(path):
+            attributes = attributes_of(path, part.content_type)
+            received[path] = await receive(call, path, parts, attributes, if_absent=True)
+    if not received:
         raise _field_missing()
+    stored: list[FileInfo] = []
+    for path, each in received.items():
+        try:
+            with _said_of(path):
+                stored.append(await each.commit())
+        except DstoreError as error:
+            raise _with_stored(error, stored) from error
     headers = {"Location": location(stored[0].path)} if len(stored) == 1 else {}
     return JsonResponse({"files": [info_value(info) for info in stored]}, 201, headers)
 
 
-async def _upload_part(call: Call, part: PartBegin, pieces: AsyncIterator[memoryview]) -> FileInfo:
-    path = form_path(part.file_name or "")
+@contextlib.contextmanager
+def _said_of(path: str) -> Iterator[None]:
+    """Say what to do about a name that is taken."""
     try:
-        return await store(call.gateway, path, pieces, if_absent=True)
+        yield
     except AlreadyExists as error:
         raise AlreadyExists(
             f"There is a file {path} already; replace it with PUT /update{path}, or choose another name.",
@@ -65,31 +78,32 @@ async def update(call: Call) -> Response:
         NotFound: reason ``FILE_NOT_FOUND``.
     """
     path = name_path(call.rest)
-    boundary = boundary_of(call.request.headers.get("content-type", ""))
+    content_type = call.request.headers.get("content-type", "")
+    boundary = boundary_of(content_type)
     body = call.body()
     if await find_file(call.client, path) is None:
         raise NotFound(
             f"There is no file {path} to update; upload it with POST /upload first.", metadata={"path": path}
         )
-    info = await (store(call.gateway, path, body) if boundary is None else _update_part(call, path, body, boundary))
-    return JsonResponse(info_value(info))
+    if boundary is None:
+        received = await receive(call, path, body, attributes_of(path, content_type))
+    else:
+        received = await _receive_part(call, path, FormParts(body, boundary))
+    return JsonResponse(info_value(await received.commit()))
 
 
-async def _update_part(call: Call, path: str, body: Body, boundary: bytes) -> FileInfo:
-    parts = FormParts(body, boundary)
+async def _receive_part(call: Call, path: str, parts: FormParts) -> Received:
+    """Take the only file of a form, to whose end it is read."""
+    received = None
     while (part := await parts.next_part()) is not None:
-        if part.name == _FIELD:
-            return await store(call.gateway, path, _to_the_end(parts))
-    raise _field_missing()
-
-
-async def _to_the_end(parts: FormParts) -> AsyncIterator[memoryview]:
-    """Yield the present part, and end only when the whole form was there and had no second file."""
-    async for piece in parts:
-        yield piece
-    while (part := await parts.next_part()) is not None:
-        if part.name == _FIELD:
+        if part.name != _FIELD:
+            continue
+        if received is not None:
             raise InvalidRequest("The form has two files for one name; send one.", reason="FORM_INVALID")
+        received = await receive(call, path, parts, attributes_of(path, part.content_type))
+    if received is None:
+        raise _field_missing()
+    return received
 
 
 async def download(call: Call) -> Response:

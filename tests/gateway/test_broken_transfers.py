@@ -170,3 +170,18 @@ async def test_a_gateway_that_stops_gives_up_what_does_not_end(
     await until(lambda: "abandon_write" in cluster.calls.names)
     writer.close()
     assert await gateway.names() == []
+
+
+@pytest.mark.parametrize("size", [1, LARGE])
+async def test_a_form_that_breaks_off_leaves_nothing_of_the_files_before(
+    gateway: GatewayInProcess, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    with caplog.at_level("INFO", logger="dstore.gateway"):
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(head("/upload", f"Content-Length: {5 * LARGE}", "Content-Type: multipart/form-data; boundary=B"))
+        writer.write(FORM_HEAD + pattern(size) + b"\r\n" + FORM_HEAD.replace(b'"a"', b'"b"') + pattern(size))
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.transport.abort()
+        await until(lambda: " gone " in caplog.text)
+    assert await gateway.names() == []

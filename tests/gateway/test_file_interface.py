@@ -200,3 +200,51 @@ async def test_any_name(http: httpx.AsyncClient, gateway: GatewayInProcess, name
     assert await gateway.names() == [name]
     assert (await http.get(address)).content == b"1"
     assert (await http.delete(address)).status_code == 200
+
+
+@pytest.mark.parametrize("size", [1, LARGE])
+async def test_metadata_stays_with_the_file(http: httpx.AsyncClient, gateway: GatewayInProcess, size: int) -> None:
+    said = {"Content-Type": "text/x-own; a=b", "X-Dstore-Meta-Author": "me & you", "X-Dstore-Meta-empty": ""}
+    assert (await http.put("/v1/files/a.txt", content=pattern(size), headers=said)).status_code == 201
+    assert (await http.post("/v1/files/a.txt", json={"rename_to": "/b"})).status_code == 200
+    await gateway.client.remove("/b")
+    await gateway.client.restore("/b")
+    for answer in (await http.get("/v1/files/b"), await http.head("/v1/files/b"), await http.get("/download/b")):
+        assert {name: answer.headers[name] for name in said} == said
+    assert (await http.put("/v1/files/b", content=b"2")).status_code == 200
+    answer = await http.get("/v1/files/b")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert "x-dstore-meta-author" not in answer.headers
+
+
+async def test_metadata_that_is_refused(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
+    for headers, status, reason in (
+        ([("Content-Type", "nonsense")], 400, "CONTENT_TYPE_INVALID"),
+        ([("X-Dstore-Meta-" + "n" * 101, "1")], 400, "METADATA_INVALID"),
+        ([("X-Dstore-Meta-a", "1"), ("X-Dstore-Meta-A", "2")], 400, "METADATA_INVALID"),
+        ([("X-Dstore-Meta-a", "x" * 20_000)], 413, "ATTRIBUTES_TOO_LARGE"),
+    ):
+        assert reason_of(await http.put("/v1/files/a", content=b"1", headers=headers)) == (status, reason)
+        assert await gateway.names() == []
+
+
+async def test_attributes_of_others_are_no_headers(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
+    attributes = {
+        "content-type": b"a/b\r\nX: 1",
+        "meta.a": b"1\r\nX: 1",
+        "meta.b c": b"1",
+        "meta.d": b"ok",
+        "other": b"\0",
+    }
+    async with await gateway.client.open_write("/a.txt") as file:
+        file.set_attributes(attributes)
+        await file.write(b"1")
+    async with await gateway.client.open_read("/a.txt") as opened:
+        assert opened.attributes == attributes
+    answer = await http.get("/v1/files/a.txt")
+    assert (answer.status_code, answer.headers["content-type"], answer.headers["x-dstore-meta-d"]) == (
+        200,
+        "text/plain",
+        "ok",
+    )
+    assert not {"x", "x-dstore-meta-a", "x-dstore-meta-b c"} & set(answer.headers)

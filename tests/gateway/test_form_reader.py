@@ -23,8 +23,9 @@ def read(form: bytes, step: int) -> list[tuple[str, str | None, bytes]]:
     for start in range(0, len(form), step):
         for event in reader.feed(form[start : start + step]):
             match event:
-                case PartBegin(name, file_name):
+                case PartBegin(name, file_name, content_type):
                     assert not is_open
+                    assert content_type == "a/b"
                     is_open = True
                     parts.append((name, file_name, b""))
                 case PartData(data):

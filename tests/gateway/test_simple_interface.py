@@ -43,14 +43,38 @@ async def test_several_files(http: httpx.AsyncClient, gateway: GatewayInProcess)
 
 async def test_a_name_that_is_taken(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
     await gateway.client.put("/taken", b"first")
-    for size in (5, 3 * CHUNK_SIZE):
+    for size, are_stored in ((5, True), (3 * CHUNK_SIZE, False)):
         answer = await http.post("/upload", files=[("file", ("new", b"1")), ("file", ("taken", b"x" * size))])
         assert reason_of(answer) == (409, "FILE_EXISTS")
         message = answer.json()["error"]["message"]
         assert "PUT /update/taken" in message
-        assert "Stored before that from the same form: new." in message
+        # A large file is refused when it begins, when nothing was committed yet.
+        assert ("Stored before that from the same form: new." in message) is are_stored
         assert await gateway.client.get("/taken") == b"first"
-        await gateway.client.remove("/new")
+        assert await gateway.names() == (["new", "taken"] if are_stored else ["taken"])
+        if are_stored:
+            await gateway.client.remove("/new")
+
+
+async def test_two_files_for_one_name(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
+    for size in (5, 3 * CHUNK_SIZE):
+        parts = [("file", ("a", pattern(size))), ("file", ("a", b"2"))]
+        assert reason_of(await http.post("/upload", files=parts)) == (400, "FORM_INVALID")
+        assert await gateway.names() == []
+
+
+async def test_the_type_of_a_part(http: httpx.AsyncClient) -> None:
+    for name, said, kept in (
+        ("a.csv", "text/csv", "text/csv"),
+        ("b.csv", "application/octet-stream", "text/csv"),
+        ("c", "image/png", "image/png"),
+        ("d.txt", "text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+    ):
+        assert (await http.post("/upload", files={"file": (name, b"x", said)})).status_code == 201
+        answer = await http.get(f"/download/{name}")
+        assert (answer.headers["content-type"], answer.content) == (kept, b"x")
+        assert (await http.put(f"/update/{name}", content=b"y", headers={"Content-Type": "a/b"})).status_code == 200
+        assert (await http.get(f"/download/{name}")).headers["content-type"] == "a/b"
 
 
 @pytest.mark.parametrize("as_form", [False, True])
