@@ -22,6 +22,7 @@ SAYS = {
         "HEALTH_OK",
     ],
     "first_steps": ["Hello, cluster!", "last line: 9999,99980001", "refused: ", "restored: True"],
+    "pandas_parquet": ["Lima sold 13213 on 73 days", "365 rows in 5 directories", "2026-01-02 Lima"],
     "ranges": ["50000016 bytes, 50000 records", "record 31337 begins with 31337", "after a seek: 12345"],
 }
 
