@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dstore.client.client import AsyncClient
-from dstore.core.errors import Unavailable
+from dstore.core.errors import InvalidRequest, Unavailable
 from dstore.gateway.body import Body
 from dstore.gateway.conditions import Conditions, parse_conditions
 from dstore.gateway.identities import ANYBODY, Identity, Right
@@ -96,7 +96,19 @@ class Call:
 
         Raises:
             LimitExceeded: reason ``BODY_TOO_LARGE``.
+            InvalidRequest: reason ``CONTENT_RANGE_UNSUPPORTED`` or ``CONTENT_ENCODING_UNSUPPORTED``.
         """
+        if "content-range" in self.request.headers:
+            # Stored as a whole, a part would destroy the file that it was to complete.
+            raise InvalidRequest(
+                "The body is a part of a file (Content-Range), and files are written as a whole; send all of it.",
+                reason="CONTENT_RANGE_UNSUPPORTED",
+            )
+        if self.request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise InvalidRequest(
+                "The body is compressed (Content-Encoding), which is neither undone nor kept; send it as it is.",
+                reason="CONTENT_ENCODING_UNSUPPORTED",
+            )
         return Body(self.request.receive, self.request.headers, size_bytes_max=self.gateway.upload_size_bytes_max)
 
     def conditions(self) -> Conditions:

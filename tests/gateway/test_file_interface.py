@@ -248,3 +248,18 @@ async def test_attributes_of_others_are_no_headers(http: httpx.AsyncClient, gate
         "ok",
     )
     assert not {"x", "x-dstore-meta-a", "x-dstore-meta-b c"} & set(answer.headers)
+
+
+async def test_parts_and_compressed_bodies_replace_nothing(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
+    await gateway.client.put("/a", b"whole")
+    for headers, status, reason in (
+        ({"Content-Range": "bytes 2-4/5"}, 400, "CONTENT_RANGE_UNSUPPORTED"),
+        ({"Content-Encoding": "gzip"}, 415, "CONTENT_ENCODING_UNSUPPORTED"),
+    ):
+        for address in ("/v1/files/a", "/update/a"):
+            assert reason_of(await http.put(address, content=b"ole", headers=headers)) == (status, reason)
+        answer = await http.post("/upload", files={"file": ("b", b"1")}, headers=headers)
+        assert reason_of(answer) == (status, reason)
+    assert await gateway.client.get("/a") == b"whole"
+    assert await gateway.names() == ["a"]
+    assert (await http.put("/v1/files/a", content=b"2", headers={"Content-Encoding": "identity"})).status_code == 200
