@@ -16,10 +16,8 @@ def add_sync_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         "copy files and trees into, out of and within the cluster",
         "Files that are there already are replaced.",
     )
-    parser.add_argument(
-        "sources", nargs="+", metavar="PLACE", help=f"{_PLACE}, where *, ?, [...] and ** stand for many"
-    )
-    parser.add_argument("target", metavar="TARGET", help="the new file, or the directory to copy into; as PLACE")
+    parser.add_argument("sources", nargs="+", metavar="FROM", help=f"{_PLACE}, where *, ?, [...] and ** stand for many")
+    parser.add_argument("target", metavar="TO", help="the new file, or the directory to copy into; as FROM")
     parser.add_argument("-r", "--recursive", action="store_true", help="copy directories with all that is in them")
     _add_jobs_option(parser)
 
@@ -29,8 +27,8 @@ def add_sync_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         "make a directory like another, here and in the cluster",
         "Copies what is missing, has another size, or is newer at the source; leaves alone what is only at the target.",
     )
-    parser.add_argument("source", metavar="PLACE", help=_PLACE)
-    parser.add_argument("target", metavar="TARGET", help="the directory that is changed; as PLACE")
+    parser.add_argument("source", metavar="FROM", help=_PLACE)
+    parser.add_argument("target", metavar="TO", help="the directory that is changed; as FROM")
     parser.add_argument(
         "--delete",
         action="store_true",

@@ -122,6 +122,15 @@ def resolve_profile(
     )
 
 
+def profile_names(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of all profiles of the configuration file, in order.
+
+    Raises:
+        DstoreError: as ``resolve_profile``, when the file cannot be used.
+    """
+    return sorted(_load(config_directory(environ) / "config.toml").get("profiles", {}))
+
+
 def check_endpoint(endpoint: str) -> str:
     """Return ``endpoint`` if it is host and port.
 
