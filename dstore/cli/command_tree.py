@@ -3,6 +3,7 @@
 from dstore.cli.arguments import Parser
 from dstore.cli.cluster_commands import add_cluster_commands, add_key_commands, add_node_commands
 from dstore.cli.completion_commands import add_completion_commands
+from dstore.cli.config_commands import add_config_commands
 from dstore.cli.file_commands import add_file_commands
 from dstore.cli.gateway_commands import add_gateway_commands
 from dstore.cli.operator_commands import add_balance_commands
@@ -30,6 +31,7 @@ def command_tree() -> Parser:
     add_balance_commands(commands)
     add_upkeep_commands(commands)
     add_key_commands(commands)
+    add_config_commands(commands)
     add_completion_commands(commands)
     add_server_commands(commands)
     add_gateway_commands(commands)

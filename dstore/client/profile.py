@@ -93,13 +93,8 @@ def resolve_profile(
             ``LOCAL_READS_INVALID`` or ``DURABILITY_INVALID``.
         PermissionDenied: the configuration file cannot be read.
     """
-    directory = config_directory(environ)
-    configuration = _load(directory / "config.toml")
     asked = profile or environ.get("DSTORE_PROFILE") or None
-    name = asked or configuration.get("default_profile")
-    table: dict[str, str] = {}
-    if name is not None:
-        table = _find_profile(configuration, name, directory / "config.toml")
+    name, table = profile_table(environ, profile)
     given_endpoint = endpoint or environ.get("DSTORE_ENDPOINT") or None
     chosen_endpoint = given_endpoint or table.get("endpoint")
     if chosen_endpoint is None:
@@ -120,6 +115,18 @@ def resolve_profile(
         local_reads=parse_local_reads(sharing, what="DSTORE_LOCAL_READS"),
         durability=parse_durability(promised, what="The durability"),
     )
+
+
+def profile_table(environ: Mapping[str, str], profile: str | None = None) -> tuple[str | None, dict[str, str]]:
+    """Return the profile that is meant, and what the configuration file says of it; None and nothing if there is none.
+
+    Raises:
+        DstoreError: as ``resolve_profile``, when the file cannot be used, or has no such profile.
+    """
+    path = config_directory(environ) / "config.toml"
+    configuration = _load(path)
+    name = profile or environ.get("DSTORE_PROFILE") or configuration.get("default_profile")
+    return (None, {}) if name is None else (name, _find_profile(configuration, name, path))
 
 
 def profile_names(environ: Mapping[str, str]) -> list[str]:

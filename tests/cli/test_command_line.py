@@ -49,6 +49,7 @@ COMMANDS = {
     "collection approve",
     "safe-mode status",
     "safe-mode leave",
+    "config show",
     "completion bash",
     "completion zsh",
     "completion words",
