@@ -64,12 +64,14 @@ class Exchange:
     Attributes:
         resources: closed when the answer was sent.
         route: the pattern of its address, for the log: names of files do not belong there.
+        is_gone: whether the other side went away before the end.
     """
 
     request_id: str
     identity: Identity = ANYBODY
     route: str = "-"
     status: int | None = None
+    is_gone: bool = False
     resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
 

@@ -45,7 +45,7 @@ class Gate:
                 "%s %s %s %.0f ms identity=%s request_id=%s",
                 scope["method"],
                 exchange.route,
-                exchange.status or "gone",
+                _outcome(exchange),
                 1000 * (self._clock.monotonic_s() - started_s),
                 exchange.identity.name,
                 exchange.request_id,
@@ -60,6 +60,7 @@ class Gate:
                 await self._inner(scope, receive, send)
             return
         except Disconnected:
+            exchange.is_gone = True
             return
         except DstoreError as error:
             failure = error
@@ -93,6 +94,11 @@ class Gate:
                 reason="LENGTH_AMBIGUOUS",
             )
         self._hosts.check(headers)
+
+
+def _outcome(exchange: Exchange) -> str:
+    status = "" if exchange.status is None else str(exchange.status)
+    return f"{status} gone".lstrip() if exchange.is_gone or not status else status
 
 
 def request_id(headers: Headers, random: Random) -> str:

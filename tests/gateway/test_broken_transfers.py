@@ -1,12 +1,14 @@
 """Transfers that end too early: nothing of an upload is visible, and no download looks complete."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
 from gateway_in_process import GatewayInProcess, gateway_in_process, reason_of
-from store_in_process import CHUNK_SIZE, InProcessCluster, pattern
+from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, pattern
 
 from dstore.gateway import body, protocol, server
 from dstore.gateway.limits import PIECE_SIZE_BYTES
@@ -98,17 +100,49 @@ async def test_a_download_of_nothing_good_has_a_status(
     assert reason_of(await http.get("/v1/files/a"))[0] in (502, 503)
 
 
+async def start_download(cluster: InProcessCluster, gateway: GatewayInProcess) -> asyncio.StreamWriter:
+    """Begin to get more than all buffers on the way can hold, and read a byte of it."""
+    await gateway.client.put("/a", pattern(12 * PIECE_SIZE_BYTES))
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", gateway.port))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1024)
+    writer.write(b"GET /v1/files/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.read(1)
+    return writer
+
+
+@pytest.fixture
+async def large_chunks_gateway(tmp_path: Path) -> AsyncIterator[tuple[InProcessCluster, GatewayInProcess]]:
+    async with (
+        in_process_cluster(tmp_path, chunk_size_bytes=PIECE_SIZE_BYTES) as cluster,
+        gateway_in_process(cluster) as gateway,
+    ):
+        yield cluster, gateway
+
+
 async def test_a_reader_that_goes_away_ends_the_download(
-    gateway: GatewayInProcess, caplog: pytest.LogCaptureFixture
+    large_chunks_gateway: tuple[InProcessCluster, GatewayInProcess], caplog: pytest.LogCaptureFixture
 ) -> None:
-    await gateway.client.put("/a", pattern(20 * PIECE_SIZE_BYTES))
     with caplog.at_level("INFO", logger="dstore.gateway"):
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"GET /v1/files/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await reader.read(1)
+        writer = await start_download(*large_chunks_gateway)
+        assert "GET /v1/files/{path} 200" not in caplog.text, "it is under way"
         writer.transport.abort()
-        await until(lambda: "GET /v1/files/{path} 200" in caplog.text)
+        await until(lambda: "GET /v1/files/{path} 200 gone " in caplog.text)
     assert "defect" not in caplog.text
+
+
+async def test_a_reader_that_stops_reading_is_cut_off(
+    large_chunks_gateway: tuple[InProcessCluster, GatewayInProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(protocol, "SEND_IDLE_TIMEOUT_S", 0.05)
+    with caplog.at_level("INFO", logger="dstore.gateway"):
+        writer = await start_download(*large_chunks_gateway)
+        await until(lambda: "GET /v1/files/{path} 200 gone " in caplog.text)
+        writer.transport.abort()
 
 
 async def test_a_body_that_stops_coming(gateway: GatewayInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,18 +159,6 @@ async def test_headers_that_never_end(gateway: GatewayInProcess, monkeypatch: py
     monkeypatch.setattr(protocol, "HEADERS_TIMEOUT_S", 0.05)
     status, headers, answer = await gateway.send(start)
     assert (status, headers["connection"], b"BODY_TOO_SLOW" in answer) == (408, "close", True)
-
-
-async def test_a_reader_that_stops_reading_is_cut_off(
-    gateway: GatewayInProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(protocol, "SEND_IDLE_TIMEOUT_S", 0.05)
-    await gateway.client.put("/a", pattern(20 * PIECE_SIZE_BYTES))
-    with caplog.at_level("INFO", logger="dstore.gateway"):
-        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
-        writer.write(b"GET /v1/files/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: "GET /v1/files/{path} 200" in caplog.text)
-        writer.transport.abort()
 
 
 async def test_uploads_wait_for_their_turn(cluster: InProcessCluster, monkeypatch: pytest.MonkeyPatch) -> None:

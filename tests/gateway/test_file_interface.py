@@ -12,7 +12,7 @@ from dstore.gateway.limits import PIECE_SIZE_BYTES
 
 LARGE = 3 * CHUNK_SIZE + 5
 SIZES = [0, 1, INLINE_SIZE_BYTES_MAX, INLINE_SIZE_BYTES_MAX + 1, LARGE, PIECE_SIZE_BYTES]
-SIZES += [PIECE_SIZE_BYTES - 1, PIECE_SIZE_BYTES + 1, 3 * PIECE_SIZE_BYTES + 1]
+SIZES += [PIECE_SIZE_BYTES - 1, PIECE_SIZE_BYTES + 1, 2 * PIECE_SIZE_BYTES + 1]
 
 
 async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
