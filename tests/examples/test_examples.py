@@ -15,6 +15,7 @@ LINES_MAX = 60
 
 SAYS = {
     "async_many_small_files": ["put_many: 2000 files, 0 failed", "get_many: 2000 as they were", "tasks: 2000 files"],
+    "duckdb_query": ["2024: 365 days", "2026: 365 days", "best day of the first hundred: 99"],
     "durability": [
         "replaced: True",
         "chunk 0: 3 copies, on cs-1, cs-2, cs-3",
@@ -22,8 +23,10 @@ SAYS = {
         "HEALTH_OK",
     ],
     "first_steps": ["Hello, cluster!", "last line: 9999,99980001", "refused: ", "restored: True"],
+    "loader_by_spawn": ["64 samples in 4 batches: [120, 376, 632, 888]"],
     "pandas_parquet": ["Lima sold 13213 on 73 days", "365 rows in 5 directories", "2026-01-02 Lima"],
     "ranges": ["50000016 bytes, 50000 records", "record 31337 begins with 31337", "after a seek: 12345"],
+    "zarr_array": ["2000 × 2000 in m", "one row of a part: [1001.  1001.1 1001.2]", "mean of the corner: "],
 }
 
 
