@@ -13,7 +13,17 @@ from dstore.cli.arguments import (
 
 
 def add_config_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add config show."""
+    """Add doctor and config show."""
+    parser = add_command(
+        commands,
+        "doctor",
+        _doctor,
+        "look for what is wrong between this machine and a cluster",
+        "Versions, clocks, round trips, disks, limits and the key, each with what to do. Exits with 1 after an error.",
+    )
+    add_cluster_options(parser)
+    add_key_option(parser)
+
     group = add_group(commands, "config", "the settings in force, and where they come from")
     parser = add_command(
         group,
@@ -25,6 +35,12 @@ def add_config_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument("--origin", action="store_true", help="also where each comes from")
     add_cluster_options(parser)
     add_key_option(parser)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from dstore.cli import doctor
+
+    return doctor.doctor(target_of(given))
 
 
 def _show(given: argparse.Namespace) -> int:

@@ -47,6 +47,7 @@ class ServerStatus:
         scrub_position: share of the present pass that is done, from 0 to 1.
         scrub_age_s: since the last full pass; None when there was none since its process started.
         unsynced_chunk_count: chunks that it has acknowledged as replicated and not synced yet.
+        clock_ahead_s: how far its wall clock was ahead of the master's at its last heartbeat; negative when behind.
     """
 
     server_id: ServerId
@@ -69,6 +70,7 @@ class ServerStatus:
     scrub_position: float = 0.0
     scrub_age_s: float | None = None
     unsynced_chunk_count: int = 0
+    clock_ahead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class ClusterStatus:
             that are heard reported last; a chunk is lost if the power of all machines that hold it is lost now.
         unsynced_bytes: ciphertext of these.
         unsynced_age_s: since the oldest of them was acknowledged.
+        time_ns: the wall clock of the master when it answered; 0 when it does not say.
     """
 
     health: Health
@@ -115,6 +118,7 @@ class ClusterStatus:
     unsynced_copies: int = 0
     unsynced_bytes: int = 0
     unsynced_age_s: float = 0.0
+    time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class AdminService:
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),
             further=(*self._about_upkeep(facts, states), *shared.collection.checks()),
+            time_ns=shared.clock.wall_ns(),
         )
 
     def _about_upkeep(self, facts: Facts, states: Mapping[ServerId, ServerState]) -> list[HealthCheck]:

@@ -28,6 +28,7 @@ def build_status(
     writes_in_progress: int,
     refusal: DstoreError | None,
     further: tuple[HealthCheck, ...] = (),
+    time_ns: int = 0,
 ) -> ClusterStatus:
     """Return the status.
 
@@ -35,6 +36,7 @@ def build_status(
         lacking: how many chunks servers hold fewer than they should, beyond the missing replicas that are recorded.
         refusal: why a chunk could not be placed now; None when it could.
         further: reasons for a health that is not OK, from elsewhere.
+        time_ns: of the wall clock.
     """
     policy = cluster.policy
     servers = sorted(states.values(), key=lambda state: state.record.name)
@@ -77,6 +79,7 @@ def build_status(
         unsynced_copies=sum(each.chunk_count for each in unsynced),
         unsynced_bytes=sum(each.size_bytes for each in unsynced),
         unsynced_age_s=max((each.age_s for each in unsynced), default=0.0),
+        time_ns=time_ns,
     )
 
 
@@ -126,6 +129,7 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mappi
         scrub_position=heartbeat.scrub.position if heartbeat is not None else 0.0,
         scrub_age_s=heartbeat.scrub.last_pass_age_s if heartbeat is not None else None,
         unsynced_chunk_count=heartbeat.unsynced.chunk_count if heartbeat is not None and state.is_heard else 0,
+        clock_ahead_s=state.clock_offset_s,
     )
 
 

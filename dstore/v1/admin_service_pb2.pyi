@@ -1,5 +1,6 @@
 from dstore.v1 import types_pb2 as _types_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -161,7 +162,7 @@ class GetClusterStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetClusterStatusResponse(_message.Message):
-    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy", "retained_files", "retained", "retained_bytes", "trashed_copies", "unsynced_copies", "unsynced", "unsynced_bytes", "unsynced_age")
+    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy", "retained_files", "retained", "retained_bytes", "trashed_copies", "unsynced_copies", "unsynced", "unsynced_bytes", "unsynced_age", "time")
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +193,7 @@ class GetClusterStatusResponse(_message.Message):
     UNSYNCED_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_BYTES_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_AGE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     health: Health
     summary: str
     checks: _containers.RepeatedCompositeFieldContainer[HealthCheck]
@@ -222,7 +224,8 @@ class GetClusterStatusResponse(_message.Message):
     unsynced: str
     unsynced_bytes: int
     unsynced_age: _duration_pb2.Duration
-    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., retained_files: _Optional[int] = ..., retained: _Optional[str] = ..., retained_bytes: _Optional[int] = ..., trashed_copies: _Optional[int] = ..., unsynced_copies: _Optional[int] = ..., unsynced: _Optional[str] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., retained_files: _Optional[int] = ..., retained: _Optional[str] = ..., retained_bytes: _Optional[int] = ..., trashed_copies: _Optional[int] = ..., unsynced_copies: _Optional[int] = ..., unsynced: _Optional[str] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("code", "severity", "message", "hint")
@@ -247,7 +250,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version", "duty", "filling_groups", "corrupt_chunks", "probe_latency", "scrub_position", "scrub_age", "unsynced_chunks")
+    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version", "duty", "filling_groups", "corrupt_chunks", "probe_latency", "scrub_position", "scrub_age", "unsynced_chunks", "clock_ahead_seconds")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +275,7 @@ class Node(_message.Message):
     SCRUB_POSITION_FIELD_NUMBER: _ClassVar[int]
     SCRUB_AGE_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_AHEAD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     phase: _types_pb2.ServerPhase
     address: str
@@ -296,7 +300,8 @@ class Node(_message.Message):
     scrub_position: float
     scrub_age: _duration_pb2.Duration
     unsynced_chunks: int
-    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., filling_groups: _Optional[int] = ..., corrupt_chunks: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scrub_position: _Optional[float] = ..., scrub_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., unsynced_chunks: _Optional[int] = ...) -> None: ...
+    clock_ahead_seconds: float
+    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., filling_groups: _Optional[int] = ..., corrupt_chunks: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scrub_position: _Optional[float] = ..., scrub_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., unsynced_chunks: _Optional[int] = ..., clock_ahead_seconds: _Optional[float] = ...) -> None: ...
 
 class DescribeFileRequest(_message.Message):
     __slots__ = ("path", "start_index", "page_size")

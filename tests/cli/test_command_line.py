@@ -49,6 +49,7 @@ COMMANDS = {
     "collection approve",
     "safe-mode status",
     "safe-mode leave",
+    "doctor",
     "config show",
     "completion bash",
     "completion zsh",

@@ -277,7 +277,9 @@ def test_the_status_screen_survives_with_its_zeros() -> None:
     assert message.HasField("unsynced_copies")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
     kept = replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
-    kept = replace(kept, unsynced_copies=2, unsynced_bytes=4_096, unsynced_age_s=0.5)
+    kept = replace(kept, unsynced_copies=2, unsynced_bytes=4_096, unsynced_age_s=0.5, time_ns=1_700_000_000_123_456_789)
+    behind = replace(SERVER, clock_ahead_s=-1.5)
+    assert status.node_from_proto(status.node_to_proto(behind)) == behind
     message = status.status_to_proto(kept)
     assert (message.retained, message.unsynced) == ("2.0 KiB", "4.0 KiB")
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == kept

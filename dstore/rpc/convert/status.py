@@ -23,6 +23,8 @@ from dstore.rpc.convert.files import (
     info_to_proto,
     policy_from_proto,
     policy_to_proto,
+    time_from_proto,
+    time_to_proto,
 )
 from dstore.rpc.convert.groups import (
     cluster_id_from_text,
@@ -81,6 +83,7 @@ def status_to_proto(status: ClusterStatus) -> v1.GetClusterStatusResponse:
         unsynced=format_size(status.unsynced_bytes),
         unsynced_bytes=status.unsynced_bytes,
         unsynced_age=duration_to_proto(status.unsynced_age_s) if status.unsynced_copies else None,
+        time=time_to_proto(status.time_ns) if status.time_ns else None,
     )
 
 
@@ -123,6 +126,7 @@ def status_from_proto(response: v1.GetClusterStatusResponse, nodes: Iterable[v1.
         unsynced_copies=response.unsynced_copies,
         unsynced_bytes=response.unsynced_bytes,
         unsynced_age_s=duration_from_proto(response.unsynced_age),
+        time_ns=time_from_proto(response.time),
     )
 
 
@@ -154,6 +158,7 @@ def node_to_proto(server: ServerStatus) -> v1.Node:
         scrub_position=server.scrub_position,
         scrub_age=None if server.scrub_age_s is None else duration_to_proto(server.scrub_age_s),
         unsynced_chunks=server.unsynced_chunk_count,
+        clock_ahead_seconds=server.clock_ahead_s,
     )
 
 
@@ -181,6 +186,7 @@ def node_from_proto(node: v1.Node) -> ServerStatus:
         scrub_position=node.scrub_position,
         scrub_age_s=duration_from_proto(node.scrub_age) if node.HasField("scrub_age") else None,
         unsynced_chunk_count=node.unsynced_chunks,
+        clock_ahead_s=node.clock_ahead_seconds,
     )
 
 
