@@ -1,18 +1,29 @@
 """What a chunkserver counts, for Prometheus. Labels are bounded: never a chunk id, never a path."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from dstore import __version__
+from dstore.core.environment import Clock
+from dstore.core.errors import DstoreError
 from dstore.core.upkeep import CopyReport, DiskProbe, ScrubReport
 
 _DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Known from the start, so that the first one is an increase.
+_SCRUB_ERRORS = ("corrupt", "lost", "unreadable")
 
 
 class ChunkserverMetrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in a registry of their own.
+
+    Attributes:
+        registry: takes what the process counts beside this.
+    """
 
     def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         build = Gauge(
             "dstore_build_info", "Always 1; the labels tell what runs.", ("version", "role"), registry=registry
         )
@@ -45,7 +56,7 @@ class ChunkserverMetrics:
         self.disk_suspect = Gauge(
             "dstore_disk_suspect", "1 when the disk failed and takes no writes.", registry=registry
         )
-        self.chunks = Gauge("dstore_chunks", "Chunks on the disk.", registry=registry)
+        self.chunks = Gauge("dstore_disk_chunks", "Chunks on the disk, damaged ones too.", registry=registry)
         self.corrupt_chunks = Gauge(
             "dstore_corrupt_chunks", "Chunks that failed a check and are not served.", registry=registry
         )
@@ -67,6 +78,14 @@ class ChunkserverMetrics:
         self.scrub_position = Gauge(
             "dstore_scrub_position_ratio", "Share of the present pass that is done.", registry=registry
         )
+        self.scrub_errors = Counter(
+            "dstore_scrub_errors_total",
+            "Chunks that the scrub found damaged, lost or unreadable.",
+            ("kind",),
+            registry=registry,
+        )
+        for kind in _SCRUB_ERRORS:
+            self.scrub_errors.labels(kind)
         self.trash_chunks = Gauge("dstore_trash_chunks", "Chunks in the trash.", registry=registry)
         self.probe_latency_s = Gauge(
             "dstore_disk_probe_seconds", "What the last small write and fsync took.", registry=registry
@@ -90,6 +109,23 @@ class ChunkserverMetrics:
         self.probe_latency_s.set(probe.latency_s)
         self.probe_pending_s.set(probe.pending_s)
 
+    @contextmanager
+    def operation(self, name: str, clock: Clock) -> Iterator[None]:
+        """Time an operation, and count its failure."""
+        start_s = clock.monotonic_s()
+        try:
+            yield
+        except DstoreError as error:
+            self.operation_failures.labels(name, error.reason).inc()
+            raise
+        finally:
+            self.operation_duration.labels(name).observe(clock.monotonic_s() - start_s)
+
+    def count_scrub_error(self, kind: str) -> None:
+        """Count a chunk that the scrub could not check, or that failed the check."""
+        assert kind in _SCRUB_ERRORS, kind
+        self.scrub_errors.labels(kind).inc()
+
     def render(self) -> bytes:
         """Return the text that Prometheus reads."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

@@ -17,12 +17,14 @@ from dstore.chunkserver.server import Chunkserver
 from dstore.core.errors import DstoreError, Unavailable
 from dstore.core.groups import ServerLabels
 from dstore.core.limits import HEARTBEAT_INTERVAL_S, STOP_GRACE_S
+from dstore.rpc.call_metrics import CallMetrics
 from dstore.rpc.channel import Connections
 from dstore.rpc.server import RpcServer
 from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
+from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
 
 #: Whoever starts the server can set these right, and is told how where the command ends.
@@ -60,7 +62,9 @@ class _Process:
             stack.push_async_callback(connections.close)
             chunkserver = await self._open(stack, connections)
             stack.push_async_callback(chunkserver.close)
-            rpc = RpcServer(config.listen, chunks=chunkserver.chunks)
+            registry, clock = chunkserver.metrics.registry, SystemClock()
+            own_metrics = ProcessMetrics(registry, clock)
+            rpc = RpcServer(config.listen, chunks=chunkserver.chunks, calls=CallMetrics(registry, clock))
             address = await rpc.start()
             stack.push_async_callback(rpc.stop, STOP_GRACE_S)
             local = LocalSocket(
@@ -87,6 +91,7 @@ class _Process:
             async with (
                 _background(chunkserver.run(cluster, identity)) as member,
                 _background(_watch(rpc, chunkserver)) as watch,
+                _background(own_metrics.run()),
             ):
                 stop = asyncio.create_task(stopping.wait())
                 done, _ = await asyncio.wait((stop, member, watch), return_when=asyncio.FIRST_COMPLETED)

@@ -50,12 +50,17 @@ class Scrub:
 
     Args:
         is_busy: tells whether the disk has better things to do.
+        count_error: is told of every chunk that is found ``corrupt``, ``lost`` or ``unreadable``; of a damaged one
+            that is known already, not again.
     """
 
-    def __init__(self, store: ChunkStore, clock: Clock, is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: ChunkStore, clock: Clock, is_busy: Callable[[], bool], count_error: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._is_busy = is_busy
+        self._count_error = count_error
         self._reader = ChunkReader(store, open_chunks_max=0)
         self._throttle = Throttle(clock, burst_s=SCRUB_BEHIND_MAX_S)
         self._period_s = 0.0
@@ -136,11 +141,14 @@ class Scrub:
 
     async def _check(self, chunk_id: ChunkId) -> None:
         """Read one chunk. One that is damaged is reported; one whose file is lost does not count as held any more."""
+        is_known = chunk_id in self._store.corrupt
         try:
             await self._read(chunk_id)
         except Corrupt:
-            return
+            if not is_known:
+                self._count_error("corrupt")
         except DstoreError as error:
+            self._count_error("unreadable")
             # The disk fails: that makes it suspect, and is reported as such. Reading on would be a busy loop.
             self._note_outage(error)
             await asyncio.sleep(SCRUB_YIELD_S)
@@ -161,6 +169,9 @@ class Scrub:
                     await self._throttle.take(len(frame.data))
                     await self._yield_to_load()
         except NotFound:
+            # Also what was discarded meanwhile, which is no error: only a chunk that is still listed is lost.
+            if self._store.catalog.has(chunk_id):
+                self._count_error("lost")
             await self._store.holdings.forget_lost(chunk_id)
 
     async def _yield_to_load(self) -> None:

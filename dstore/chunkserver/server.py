@@ -70,7 +70,7 @@ class Chunkserver:
         self.backfill = Backfill(
             FillingParts(self, self._copier, peers, random), clock, self._outcomes, self._missing, self._is_settled
         )
-        self.scrub = Scrub(store, clock, self._is_busy)
+        self.scrub = Scrub(store, clock, self._is_busy, self.metrics.count_scrub_error)
         self._purge = Purge(store, clock)
         self._obedience = Obedience(
             store,
@@ -211,7 +211,8 @@ class Chunkserver:
         return True
 
     async def _import(self, peer: Chunks, chunk_id: ChunkId, expected: HeldChunk | None) -> HeldChunk:
-        return await import_chunk(self.store, self._reader, peer, chunk_id, expected, limiter=self._copy_throttle)
+        with self.metrics.operation("copy", self._clock):
+            return await import_chunk(self.store, self._reader, peer, chunk_id, expected, limiter=self._copy_throttle)
 
     def _is_settled(self, chunk_id: ChunkId) -> bool:
         return chunk_id.sequence < self.store.settled_sequence

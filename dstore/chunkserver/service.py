@@ -142,12 +142,12 @@ class ChunkService:
 
     @asynccontextmanager
     async def _answering(self, operation: str) -> AsyncIterator[None]:
-        """Refuse before the server is reconciled; count and attribute failures."""
+        """Refuse before the server is reconciled; time the operation, count and attribute failures."""
         try:
-            self._store.require_reconciled()
-            yield
+            with self._metrics.operation(operation, self._clock):
+                self._store.require_reconciled()
+                yield
         except DstoreError as error:
-            self._metrics.operation_failures.labels(operation, error.reason).inc()
             self._store.attribute(error)
             raise
 

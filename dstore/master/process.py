@@ -17,12 +17,14 @@ from dstore.master.metrics import MeasuredStore, Metrics
 from dstore.master.store.runner import ThreadRunner
 from dstore.master.store.sqlite import SqliteStore
 from dstore.master.upkeep import Upkeep
+from dstore.rpc.call_metrics import CallMetrics
 from dstore.rpc.channel import Connections
 from dstore.rpc.server import RpcServer
 from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
+from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
 
 DATABASE_NAME = "metadata.db"
@@ -80,9 +82,17 @@ async def _serve(
         is_ready = not engine.failed and not stopping.is_set()
         return Readiness(is_ready, {"store": "failed" if engine.failed else "ok"})
 
-    upkeep = Upkeep(master, show=metrics.show)
+    upkeep = Upkeep(master, show=lambda status: metrics.show(status, is_leading=master.shared.leadership.is_leading))
     await upkeep.step()
-    server = RpcServer(config.listen, namespace=master.namespace, cluster=master.cluster, admin=master.admin)
+    clock = SystemClock()
+    own_metrics = ProcessMetrics(metrics.registry, clock)
+    server = RpcServer(
+        config.listen,
+        namespace=master.namespace,
+        cluster=master.cluster,
+        admin=master.admin,
+        calls=CallMetrics(metrics.registry, clock),
+    )
     side_port = SidePort(config.http_listen, metrics=metrics.encode, readiness=readiness)
     async with contextlib.AsyncExitStack() as stack:
         address = await server.start()
@@ -91,7 +101,7 @@ async def _serve(
         stack.push_async_callback(side_port.stop)
         await server.set_ready(ready=True)
         _announce(address, http_address)
-        await _until_stopped((upkeep.run(), master.audit.run()), stopping)
+        await _until_stopped((upkeep.run(), master.audit.run(), own_metrics.run()), stopping)
         await server.set_ready(ready=False)
         await upkeep.release()
 

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from dstore.core.errors import DstoreError, Internal, InvalidRequest
 from dstore.rpc import status
+from dstore.rpc.call_metrics import Begin, CallMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -19,9 +20,15 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     Any other exception is a defect: the caller gets INTERNAL without its text, which might hold data; the log gets
     the traceback. Requests are decoded here, because gRPC would take one that cannot be decoded for a defect.
+
+    Calls are counted here too: a wrapper more around a stream would cost time for each of its frames.
+
+    Args:
+        calls: counts and times them; None counts nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calls: CallMetrics | None = None) -> None:
+        self._calls = calls
         # By method, the server's handler and what it became: it is the same for every call, and there are few methods.
         self._wrapped: dict[str, tuple[Any, Any]] = {}
 
@@ -32,20 +39,32 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         handler = await continuation(handler_call_details)
         if handler is None:
+            if self._calls is not None:
+                self._calls.count_unknown()
             return handler
         known = self._wrapped.get(handler_call_details.method)
         if known is None or known[0] is not handler:
-            known = self._wrapped[handler_call_details.method] = handler, _wrap(handler)
+            begin = self._begin_of(handler_call_details.method, handler)
+            known = self._wrapped[handler_call_details.method] = handler, _wrap(handler, begin)
         return known[1]
 
+    def _begin_of(self, method: str, handler: Any) -> Begin:
+        if self._calls is None:
+            return lambda context: None
+        return self._calls.method(
+            method, request_streaming=handler.request_streaming, response_streaming=handler.response_streaming
+        )
 
-def _wrap(handler: Any) -> Any:
-    """Return the handler with bytes for requests, and with errors as statuses."""
+
+def _wrap(handler: Any, begin: Begin) -> Any:
+    """Return the handler with bytes for requests, with errors as statuses, and with ``begin`` before it."""
     kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
         "stream" if handler.response_streaming else "unary"
     )
     wrap = _streaming if handler.response_streaming else _unary
-    return handler._replace(request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler))})
+    return handler._replace(
+        request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler), begin)}
+    )
 
 
 def _decoding(method: Callable[..., Any], handler: Any) -> Callable[..., Any]:
@@ -69,8 +88,9 @@ def _decoded(deserialize: Callable[[bytes], Any], raw: bytes) -> Any:
         ) from None
 
 
-def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _unary(method: Callable[..., Awaitable[Any]], begin: Begin) -> Callable[..., Awaitable[Any]]:
     async def wrapped(request: Any, context: Any) -> Any:
+        begin(context)
         try:
             return await method(request, context)
         except grpc.aio.AbortError:
@@ -81,8 +101,9 @@ def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
     return wrapped
 
 
-def _streaming(method: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
+def _streaming(method: Callable[..., Any], begin: Begin) -> Callable[..., AsyncIterator[Any]]:
     async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
+        begin(context)
         try:
             responses = method(request, context)
             if inspect.isawaitable(responses):

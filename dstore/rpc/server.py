@@ -9,6 +9,7 @@ from dstore.core.errors import Unavailable
 from dstore.core.interfaces import Admin, Chunks, Cluster, Namespace
 from dstore.core.limits import CONCURRENT_CALLS_MAX, CONCURRENT_STREAMS_MAX, MESSAGE_SIZE_BYTES_MAX
 from dstore.rpc.admin import AdminServicer
+from dstore.rpc.call_metrics import CallMetrics
 from dstore.rpc.channel import KEEPALIVE_INTERVAL_MS, KEEPALIVE_TIMEOUT_MS
 from dstore.rpc.chunks import ChunksServicer
 from dstore.rpc.cluster import ClusterServicer
@@ -42,6 +43,7 @@ class RpcServer:
 
     Args:
         listen: host and port; port 0 takes a free one.
+        calls: counts and times the calls; None counts nothing.
     """
 
     def __init__(
@@ -53,10 +55,11 @@ class RpcServer:
         admin: Admin | None = None,
         chunks: Chunks | None = None,
         reflection: bool = True,
+        calls: CallMetrics | None = None,
     ):
         self._listen = listen
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor()], options=_OPTIONS, maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX
+            interceptors=[ErrorInterceptor(calls)], options=_OPTIONS, maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX
         )
         self._service_names = [health.SERVICE_NAME]
         if namespace is not None:

@@ -264,7 +264,7 @@ async def test_what_is_read_is_counted(server: Server) -> None:
     text = server.metrics.render().decode()
     assert "dstore_chunk_read_bytes_total 1000.0" in text
     assert f"dstore_chunk_write_bytes_total {float(LENGTH)}" in text
-    assert "dstore_chunks 1.0" in text
+    assert "dstore_disk_chunks 1.0" in text
     assert "dstore_corrupt_chunks 0.0" in text
     assert 'dstore_chunk_operation_duration_seconds_count{op="read"} 1.0' in text
     assert 'role="chunkserver"' in text

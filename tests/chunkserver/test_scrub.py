@@ -47,6 +47,11 @@ def test_every_flipped_chunk_is_found_within_one_pass() -> None:
                 chunk(10 + index) for index in range(len(offsets))
             }
             assert cluster.master.last("a").corrupt_chunk_count == len(offsets)
+            await cluster.until(lambda: report(cluster).passes == 2, within_s=200)
+            # A pass later, nothing that was known already is counted again.
+            metrics = cluster.nodes["a"].server.render_metrics().decode()
+            for kind, count in (("corrupt", len(offsets)), ("lost", 0), ("unreadable", 0)):
+                assert f'dstore_scrub_errors_total{{kind="{kind}"}} {count}.0\n' in metrics
 
     virtually(main())
 

@@ -172,14 +172,18 @@ async def test_metrics_follow_the_status(cluster: MasterHarness) -> None:
     await cluster.write("/x", chunk_count=2)
     await cluster.stop(3)
     await cluster.upkeep.step()
-    metrics.show(cluster.shown[-1])
+    metrics.show(cluster.shown[-1], is_leading=True)
     text = metrics.encode().decode()
     for line in (
         'dstore_build_info{role="master",version="9.9"} 1.0',
+        "dstore_master_leading 1.0",
+        'dstore_health_check{code="SERVER_DOWN"} 1.0',
         "dstore_health 1.0",
         "dstore_files 1.0",
-        "dstore_chunks 2.0",
-        "dstore_chunks_under_replicated 2.0",
+        'dstore_chunks{state="healthy"} 0.0',
+        'dstore_chunks{state="under_replicated"} 2.0',
+        'dstore_chunks{state="unavailable"} 0.0',
+        'dstore_chunks{state="deleted"} 0.0',
         "dstore_writes_in_progress 0.0",
         'dstore_node_up{node="cs-1"} 1.0',
         'dstore_node_up{node="cs-3"} 0.0',
@@ -191,8 +195,13 @@ async def test_metrics_follow_the_status(cluster: MasterHarness) -> None:
         assert line + "\n" in text
     assert 'dstore_node_last_heartbeat_timestamp_seconds{node="cs-1"} 1.700001007e+09\n' in text
     status = cluster.shown[-1]
-    metrics.show(replace(status, servers=status.servers[:1]))
-    assert "cs-3" not in metrics.encode().decode()
+    metrics.show(replace(status, servers=status.servers[:1], checks=(), unavailable_chunks=1), is_leading=False)
+    text = metrics.encode().decode()
+    assert "cs-3" not in text
+    assert "dstore_health_check{" not in text
+    assert "dstore_master_leading 0.0" in text
+    assert 'dstore_chunks{state="under_replicated"} 1.0' in text, "each chunk has one state"
+    assert 'dstore_chunks{state="unavailable"} 1.0' in text
 
 
 async def test_writes_are_measured(cluster: MasterHarness) -> None:
