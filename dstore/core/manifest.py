@@ -135,7 +135,10 @@ def sorted_attributes(attributes: Mapping[str, bytes]) -> tuple[tuple[str, bytes
     """
     problem = None
     try:
-        found = tuple(sorted(((name, bytes(value)) for name, value in attributes.items()), key=_encoded_name))
+        # Through a view: ``bytes`` of a number would be so many zeros.
+        found = tuple(
+            sorted(((name, bytes(memoryview(value))) for name, value in attributes.items()), key=_encoded_name)
+        )
     except (UnicodeEncodeError, TypeError, AttributeError):
         problem = "names are text in UTF-8, values are bytes"
     else:

@@ -41,7 +41,8 @@ async def test_a_closed_file_takes_none(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"": b""}, {"n" * 256: b""}, {"\ud800": b""}, {"a": "text"}, {1: b""}, {"a": None}, {"ä" * 128: b""}]
+    "attributes",
+    [{"": b""}, {"n" * 256: b""}, {"\ud800": b""}, {"a": "text"}, {"a": 5}, {1: b""}, {"a": None}, {"ä" * 128: b""}],
 )
 def test_attributes_that_are_none(attributes: dict[str, bytes]) -> None:
     with pytest.raises(InvalidRequest) as caught:
