@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that the fault tests use beside Python. Does nothing when they are there; else needs root and
+# Installs the programs that tests use beside Python. Does nothing when they are there; else needs root and
 # apt-get, and without these says what is missing and changes nothing.
 set -euo pipefail
 
@@ -16,6 +16,8 @@ need libeatmydata1 library libeatmydata.so
 need libfaketime library faketime/libfaketimeMT.so.1
 need iproute2 command ip
 need nftables command nft
+need curl command curl
+need zsh command zsh
 ((${#missing[@]})) || exit 0
 
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
@@ -23,6 +25,6 @@ if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 else
-  echo "The fault tests need these programs (names of Debian packages): ${missing[*]}." >&2
+  echo "Some tests need these programs (names of Debian packages): ${missing[*]}." >&2
   echo "Install them, for example with: sudo apt-get install ${missing[*]}" >&2
 fi

@@ -63,8 +63,7 @@ def shell(
     request: pytest.FixtureRequest, small_chunks_cluster: LocalTestCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Terminal]:
     name = request.param
-    if shutil.which(name) is None:
-        pytest.skip(f"there is no {name} here")
+    assert shutil.which(name), f"{name} is missing; scripts/system-tools.sh installs it"
     home = tmp_path_factory.mktemp(name)
     program = home / "bin" / "dstore"
     program.parent.mkdir()
