@@ -1,10 +1,13 @@
 """What real servers tell Prometheus: all of it is explained, and whatever is looked at exists."""
 
+import json
 import re
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster import LocalTestCluster, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -80,3 +83,94 @@ def test_calls_commits_and_operations_are_measured(metrics: dict[str, str]) -> N
         ("C", r"dstore_disk_capacity_bytes [1-9]"),
     ):
         assert re.search(f"^{pattern}", metrics[role], re.MULTILINE), pattern
+
+
+DEPLOY = ROOT / "deploy"
+#: What Prometheus and Grafana add by themselves.
+METRICS_OF_PROMETHEUS = {"up"}
+LABELS_OF_PROMETHEUS = {"job", "instance"}
+WORDS_OF_PROMQL = {"sum", "max", "count", "or", "rate", "increase", "histogram_quantile", "vector", "time"}
+
+
+def alerts() -> list[dict[str, str]]:
+    groups = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, list[dict[str, str]]]]:
+    found = json.loads((DEPLOY / "grafana/dstore.json").read_text())["panels"]
+    return [panel for panel in found if panel["type"] != "row"]
+
+
+def queries() -> Iterator[str]:
+    yield from (rule["expr"] for rule in alerts())
+    yield from (target["expr"] for panel in panels() for target in panel["targets"])
+
+
+def names_of(query: str) -> tuple[set[str], set[str]]:
+    """Return the metrics and the labels of a query; every word that is neither, nor PromQL's, counts as a metric."""
+    bare = re.sub(r'"[^"]*"|\[[^]]*\]', "", query)
+    labels = set(re.findall(r"(\w+) *[=!]~?=?", " ".join(re.findall(r"\{([^}]*)\}", bare))))
+    clauses = re.findall(r"\b(?:by|on) *\(([^)]*)\)", bare)
+    labels.update(word for clause in clauses for word in re.findall(r"\w+", clause))
+    bare = re.sub(r"\{[^}]*\}|\b(?:by|on) *\([^)]*\)", "", bare)
+    return set(re.findall(r"[a-zA-Z_]\w*", bare)) - WORDS_OF_PROMQL, labels
+
+
+def exported(metrics: dict[str, str]) -> set[str]:
+    """Return the names that can be asked for: those of the samples, and of metrics that have none yet."""
+    text = "".join(metrics.values())
+    names = {name for name, kind in re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE) if kind != "histogram"}
+    return names | set(re.findall(r"^([a-z]\w*)[{ ]", text, re.MULTILINE))
+
+
+def test_words_of_a_query_are_told_apart() -> None:
+    query = 'histogram_quantile(0.9, sum by (le, op) (rate(a_bucket{x="y{",z!~"w"}[5m]))) / on (n) b_total > 1e3 or c'
+    metrics, labels = names_of(query.replace("1e3", "13"))
+    assert metrics == {"a_bucket", "b_total", "c"}
+    assert labels == {"le", "op", "x", "z", "n"}
+
+
+def test_every_metric_of_alerts_and_dashboard_is_exported(metrics: dict[str, str]) -> None:
+    known = exported(metrics) | METRICS_OF_PROMETHEUS
+    asked = [names_of(query) for query in queries()]
+    assert len(asked) > 30
+    assert {name for names, _ in asked for name in names} - known == set()
+    families = [each for text in metrics.values() for each in text_string_to_metric_families(text)]
+    labels = {label for family in families for sample in family.samples for label in sample.labels}
+    # Nothing fails in this cluster, so that these have no sample.
+    labels |= {"code", "reason"} | LABELS_OF_PROMETHEUS
+    assert {name for _, names in asked for name in names} - labels == set()
+
+
+def test_states_and_codes_that_are_asked_for_exist(metrics: dict[str, str]) -> None:
+    wanted = {value for query in queries() for value in re.findall(r'state="(\w+)"', query)}
+    assert wanted == {"unavailable", "under_replicated"}
+    assert [state for state in wanted if f'dstore_chunks{{state="{state}"}}' not in metrics["M"]] == []
+    codes = {value for query in queries() for value in re.findall(r'[^_]code="(\w+)"', query)}
+    source = "".join(path.read_text() for path in (ROOT / "dstore/master").glob("*health.py"))
+    assert codes and [code for code in codes if f'"{code}"' not in source] == []
+
+
+def test_alerts_say_what_is_wrong_and_what_to_do() -> None:
+    for rule in alerts():
+        assert rule["alert"].startswith("Dstore")
+        assert set(rule["annotations"]) == {"summary", "action"}, rule["alert"]
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in alerts()}  # type: ignore[index]
+    assert set(severities.values()) == {"page", "warning"}
+    assert severities["DstoreChunksUnavailable"] == severities["DstoreNoLeader"] == "page"
+
+
+def test_panels_do_not_overlap_and_files_name_each_other() -> None:
+    places = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in json.loads((DEPLOY / "grafana/dstore.json").read_text())["panels"]
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(places) == len(set(places)) and max(x for x, _ in places) < 24
+    scraping = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    assert scraping["rule_files"] == ["alerts.yml"]
+    assert {job["job_name"] for job in scraping["scrape_configs"]} == {"dstore-master", "dstore-chunkserver"}
+    for path in (DEPLOY / "grafana/provisioning").rglob("*.yml"):
+        assert yaml.safe_load(path.read_text())["apiVersion"] == 1
