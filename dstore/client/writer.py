@@ -9,11 +9,13 @@ Invariant 6: a chunk that failed is given up, and the same bytes go to a new id 
 import asyncio
 import contextlib
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from dstore.client.answers import check_policy, invalid_answer, is_parent_possible
 from dstore.client.chunk_sending import ChunkToSend, blamed_server, send_chunk
+from dstore.client.flight_depth import FlightDepth
 from dstore.client.opening import rolled_back
 from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
 from dstore.client.session import Progress, Session
@@ -74,7 +76,7 @@ class FileWriter:
         self._created_ns = session.clock.wall_ns()
         self._ledger = Ledger()
         self._placements = Placements(session, intent, self._ledger, expected=expected)
-        self._slots = asyncio.Semaphore(CHUNKS_IN_FLIGHT_WRITE)
+        self._slots = FlightDepth(CHUNKS_IN_FLIGHT_WRITE, intent.policy.chunk_size_bytes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal = asyncio.create_task(self._renew())
         self._failure: BaseException | None = None
@@ -174,7 +176,8 @@ class FileWriter:
         self._chunk_count += 1
         self._size_bytes += len(plaintext)
         self._tasks.add(task)
-        task.add_done_callback(self._note_done)
+        is_full = len(plaintext) == self.chunk_size_bytes
+        task.add_done_callback(partial(self._note_done, self._session.clock.monotonic_s() if is_full else None))
 
     async def settle(self) -> None:
         """Wait until everything that was written is durable, and let go of the buffers; no chunk may follow.
@@ -236,11 +239,14 @@ class FileWriter:
         if self._is_ended:
             raise InvalidRequest(f"The write of {self._path} is over; open it again.", reason="FILE_CLOSED")
 
-    def _note_done(self, task: asyncio.Task[None]) -> None:
+    def _note_done(self, begun_s: float | None, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._slots.release()
-        if not task.cancelled() and task.exception() is not None and self._failure is None:
-            self._failure = task.exception()
+        failure = None if task.cancelled() else task.exception()
+        if begun_s is None or task.cancelled() or failure is not None:
+            self._slots.release()
+        else:
+            self._slots.release(self._session.clock.monotonic_s() - begun_s)
+        self._failure = self._failure or failure
 
     async def _renew(self) -> None:
         while True:
@@ -283,6 +289,8 @@ class FileWriter:
                 # The members of a group changed; the others that were placed before may be as old.
                 self._placements.forget_ready()
             tried.append(f"{blamed or placement.chain[0]}: {failure.message}")
+            if isinstance(failure, LimitExceeded):
+                self._slots.back_off()
             if attempt_index > 0 or isinstance(failure, LimitExceeded):
                 await asyncio.sleep(backoff.delay_s(attempt_index, self._session.random.uniform()))
         kind = OutOfSpace if isinstance(failure, OutOfSpace) else Unavailable

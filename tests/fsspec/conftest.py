@@ -10,22 +10,29 @@ from dstore.fsspec import DstoreFileSystem
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestCluster]:
-    """A master and three chunkservers with chunks of 1 MiB, whose profile and key are those of this process."""
+def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestCluster]:
+    """A master and three chunkservers with chunks of 1 MiB."""
     cluster = LocalTestCluster(tmp_path_factory.mktemp("fsspec"), chunk_size_bytes=1024 * 1024)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def store(running_store: LocalTestCluster) -> Iterator[LocalTestCluster]:
+    """A cluster whose profile and key are those of this process, until the tests of another directory run."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in cluster.environ.items():
+        for name, value in running_store.environ.items():
             environment.setenv(name, value)
         try:
-            cluster.start()
-            yield cluster
+            yield running_store
         finally:
-            # What the filesystems still hold is let go of while there is a cluster.
             for filesystem in list(DstoreFileSystem._cache.values()):
                 if filesystem.loop_if_usable is not None:
                     filesystem.close()
             DstoreFileSystem.clear_instance_cache()
-            cluster.stop()
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from dstore.fsspec import DstoreFileSystem
 from dstore.testing import LocalCluster
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def process_environment(dstore_cluster: LocalCluster) -> Iterator[dict[str, str]]:
-    """Variables of this process, which those that it starts inherit."""
+    """Variables of this process, which those that it starts inherit; gone when the tests of another directory run."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in dstore_cluster.environment.items():
             environment.setenv(name, value)
