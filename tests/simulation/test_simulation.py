@@ -16,7 +16,7 @@ FRESH_SEEDS = 40
 #: For each mutation, a first seed with which it is caught soon.
 CAUGHT_FROM = {
     **dict.fromkeys(MUTATIONS, 1),
-    "mutations repeated under the same request id take effect again": 23,
+    "mutations repeated under the same request id take effect again": 54,
     "epochs are not compared": 7,
     "what was not synced is forgotten at the start": 13,
     "metadata that is old is not noticed": 40,
