@@ -72,6 +72,29 @@ async def test_what_the_kernel_does_not_have_is_read_in_a_thread(
     assert (thread == threading.get_ident()) is (failure != errno.EOPNOTSUPP)
 
 
+async def test_a_database_larger_than_the_memory_is_not_tried_in_vain_each_time(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def preadv(*_: object) -> int:
+        nonlocal tried
+        tried += 1
+        raise BlockingIOError(errno.EAGAIN, "not in memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dstore.master.store.quick_reader.os.preadv", preadv)
+        for _ in range(200):
+            rows, thread = await store.read(reading(1), is_short=True)
+            assert len(rows) == 1
+            assert thread != threading.get_ident()
+    assert 5 <= tried <= 12
+    threads = [(await store.read(reading(1), is_short=True))[1] for _ in range(40)]
+    first = threads.index(threading.get_ident())
+    assert first <= 31, "it tries again"
+    assert set(threads[first:]) == {threading.get_ident()}
+
+
 async def test_a_refusal_is_an_answer(store: SqliteStore) -> None:
     seen: list[int] = []
 

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: What one statement may return: more would keep the loop from other things.
 _ROWS_MAX = 256
+#: Reads that are left to the threads at most after another one in a row found that the kernel has not what it wants.
+_LEFT_OUT_MAX = 31
 
 
 class NotQuick(Exception):
@@ -105,22 +107,31 @@ class QuickReader:
         self._connection = open_reader(path, layer=self._layer.name)
         # The log is for the writer to move into the database.
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._left_out = 0
+        self._left_out_next = 0
 
     def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run ``fn`` on one consistent snapshot, at once.
 
         Raises:
-            NotQuick: that would take time, or fails; a thread will see.
+            NotQuick: that would take time, or fails, or so did the last ones; a thread will see.
         """
+        if self._left_out:
+            # A database that is larger than the memory: trying in vain costs as much as reading.
+            self._left_out -= 1
+            raise NotQuick
         connection = self._connection
         try:
             connection.execute("BEGIN")
-            return fn(_BoundedTransaction(connection))
+            result = fn(_BoundedTransaction(connection))
         except apsw.Error as error:
+            self._left_out, self._left_out_next = self._left_out_next, min(2 * self._left_out_next + 1, _LEFT_OUT_MAX)
             raise NotQuick from error
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        self._left_out_next = 0
+        return result
 
     def close(self) -> None:
         """End the connection."""
