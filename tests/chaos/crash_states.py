@@ -57,6 +57,14 @@ class NameChange:
 Change: TypeAlias = DataChange | NameChange
 
 
+@dataclass(eq=False, slots=True)
+class _OpenFile:
+    """A file as a descriptor has it."""
+
+    node: _Node
+    position: int = 0
+
+
 @dataclass(slots=True)
 class _Sync:
     """A sync under way: what it covers, and whether it will fail."""
@@ -72,8 +80,10 @@ class CrashModel:
     def __init__(self) -> None:
         self._root = _Node(is_directory=True)
         self._names: dict[str, _Node] = {"": self._root}
-        self._files: dict[int, _Node] = {}
-        self._positions: dict[int, int] = {}
+        #: By descriptor and path: a number may be given to one thread for an open that began before another thread
+        #: had done with the file that had it.
+        self._files: dict[tuple[int, str], _OpenFile] = {}
+        self._latest: dict[int, _OpenFile] = {}
         self._durable: list[Change] = []
         self._pending: list[Change] = []
         self._order: dict[int, int] = {}
@@ -98,6 +108,9 @@ class CrashModel:
             assert not node.is_directory, f"renaming the directory {call.path} is not modelled"
             given = self._name(call.target, node)
             self._name(call.path, None, moved_to=given)
+            self._files |= {
+                (number, call.target): file for (number, _), file in self._files.items() if file.node is node
+            }
         elif call.function in ("unlink", "rmdir"):
             self._name(call.path, None)
         elif call.function == "sync":
@@ -150,19 +163,22 @@ class CrashModel:
             self._name(call.path, node)
         if call.empties:
             self._add(DataChange(node, 0, None))
-        self._files[call.file] = node
-        self._positions[call.file] = 0
+        self._files[call.file, call.path] = self._latest[call.file] = _OpenFile(node)
+
+    def _opened(self, call: DiskCall) -> _OpenFile:
+        # A file that has no name any more has another path.
+        return self._files.get((call.file, call.path)) or self._latest[call.file]
 
     def _write(self, call: DiskCall) -> None:
-        node = self._files[call.file]
+        file = self._opened(call)
         if call.function == "truncate":
-            self._add(DataChange(node, call.offset, None))
+            self._add(DataChange(file.node, call.offset, None))
             return
         offset = call.offset
         if offset < 0:
-            offset = self._positions[call.file]
-            self._positions[call.file] += len(call.data)
-        self._add(DataChange(node, offset, call.data))
+            offset = file.position
+            file.position += len(call.data)
+        self._add(DataChange(file.node, offset, call.data))
 
     def _name(self, path: str, node: _Node | None, moved_to: NameChange | None = None) -> NameChange:
         if node is None:
@@ -178,7 +194,7 @@ class CrashModel:
         self._pending.append(change)
 
     def _sync(self, call: DiskCall) -> None:
-        node = self._names[""] if not call.path else self._files[call.file]
+        node = self._opened(call).node if call.path else self._names[""]
         if node.is_directory:
             changes: list[Change] = [
                 each for each in self._pending if isinstance(each, NameChange) and dirname(each.path) == call.path

@@ -70,6 +70,18 @@ def test_a_failed_sync_covers_nothing_and_a_later_one_neither(tmp_path: Path) ->
     assert (("tmp/a", 0),) in outcomes(model, tmp_path)
 
 
+def test_a_descriptor_that_another_thread_is_about_to_get(tmp_path: Path) -> None:
+    """Its open has begun, and waits; the number is still that of the first file, which is written and closed."""
+    other = DiskCall("open", "tmp/b", 1.7, 4.6, 3, creates=True)
+    late = DiskCall("write", "a", 4.2, 4.3, 3, offset=0, data=b"y" * 700)
+    model = after([*MADE, OPEN, other, WRITE, RENAME, late], 5.0)
+    model.build(model.pending, tmp_path / "image")
+    assert [(tmp_path / "image" / name).stat().st_size for name in ("a", "tmp/b")] == [1500, 0]
+    assert (tmp_path / "image" / "a").read_bytes()[:701] == b"y" * 700 + (tmp_path / "image" / "a").read_bytes()[
+        700:701
+    ]
+
+
 SCRIPT = r"""
 import os, sys, threading
 os.chdir(sys.argv[1])
