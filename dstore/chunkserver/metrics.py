@@ -20,6 +20,8 @@ class ChunkserverMetrics:
 
     Attributes:
         registry: takes what the process counts beside this.
+        read_bytes: ciphertext sent to readers; plain numbers, because heartbeats tell them too.
+        write_bytes: ciphertext received from writers.
     """
 
     def __init__(self) -> None:
@@ -28,8 +30,9 @@ class ChunkserverMetrics:
             "dstore_build_info", "Always 1; the labels tell what runs.", ("version", "role"), registry=registry
         )
         build.labels(__version__, "chunkserver").set(1)
-        self.read_bytes = Counter("dstore_chunk_read_bytes_total", "Ciphertext sent to readers.", registry=registry)
-        self.write_bytes = Counter(
+        self.read_bytes = self.write_bytes = 0
+        self._read_bytes = Counter("dstore_chunk_read_bytes_total", "Ciphertext sent to readers.", registry=registry)
+        self._write_bytes = Counter(
             "dstore_chunk_write_bytes_total", "Ciphertext received from writers.", registry=registry
         )
         self.lent_chunks = Counter(
@@ -93,15 +96,21 @@ class ChunkserverMetrics:
         self.probe_pending_s = Gauge(
             "dstore_disk_probe_pending_seconds", "How long such a write is under way.", registry=registry
         )
-        self._shown = (0, 0, 0, 0)
+        self._shown: dict[Counter, int] = {}
+
+    def _show_totals(self, *totals: tuple[Counter, int]) -> None:
+        for counter, total in totals:
+            counter.inc(total - self._shown.get(counter, 0))
+            self._shown[counter] = total
 
     def show_upkeep(self, *, copying: CopyReport, scrub: ScrubReport, probe: DiskProbe, trash_count: int) -> None:
         """Take over what the engines of upkeep report; their totals only grow."""
-        totals = (copying.copied_chunks, copying.copied_bytes, scrub.checked_bytes, scrub.passes)
-        counters = (self.copied_chunks, self.copied_bytes, self.scrubbed_bytes, self.scrub_passes)
-        for counter, total, shown in zip(counters, totals, self._shown, strict=True):
-            counter.inc(total - shown)
-        self._shown = totals
+        self._show_totals(
+            (self.copied_chunks, copying.copied_chunks),
+            (self.copied_bytes, copying.copied_bytes),
+            (self.scrubbed_bytes, scrub.checked_bytes),
+            (self.scrub_passes, scrub.passes),
+        )
         self.pending_groups.set(copying.pending_groups)
         self.pending_chunks.set(copying.pending_chunks)
         self.scrub_position.set(scrub.position)
@@ -128,4 +137,5 @@ class ChunkserverMetrics:
 
     def render(self) -> bytes:
         """Return the text that Prometheus reads."""
+        self._show_totals((self._read_bytes, self.read_bytes), (self._write_bytes, self.write_bytes))
         return generate_latest(self.registry)

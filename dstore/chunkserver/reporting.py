@@ -19,6 +19,7 @@ class Reporter:
 
     Args:
         streams: returns how many write and read streams are under way.
+        traffic: returns how many bytes were read and written.
         scrub: returns how far the scrub is.
         copying: returns how the copying from peers goes.
     """
@@ -33,6 +34,7 @@ class Reporter:
         clock: Clock,
         *,
         streams: Callable[[], tuple[int, int]],
+        traffic: Callable[[], tuple[int, int]],
         scrub: Callable[[], ScrubReport],
         copying: Callable[[], CopyReport],
     ) -> None:
@@ -43,6 +45,7 @@ class Reporter:
         self._outcomes = outcomes
         self._clock = clock
         self._streams = streams
+        self._traffic = traffic
         self._scrub = scrub
         self._copying = copying
 
@@ -50,6 +53,7 @@ class Reporter:
         """Return how things are now."""
         store = self._store
         write_streams, read_streams = self._streams()
+        read_bytes, write_bytes = self._traffic()
         return Heartbeat(
             server_id=store.identity.server_id,
             boot_id=boot_id,
@@ -75,6 +79,8 @@ class Reporter:
             unsynced=store.unsynced.report(),
             doubts=store.doubts.report(),
             sent_ns=self._clock.wall_ns(),
+            read_bytes=read_bytes,
+            write_bytes=write_bytes,
         )
 
     def forget(self, answered: Heartbeat) -> None:

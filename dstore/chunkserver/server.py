@@ -89,6 +89,7 @@ class Chunkserver:
             self._outcomes,
             clock,
             streams=lambda: (self.chunks.write_streams, self.chunks.read_streams),
+            traffic=lambda: (self.metrics.read_bytes, self.metrics.write_bytes),
             scrub=self.scrub.report,
             copying=self.backfill.report,
         )

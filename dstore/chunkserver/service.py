@@ -82,7 +82,7 @@ class ChunkService:
             # Closed here and now, not by the garbage collector: it holds an open file.
             async with aclosing(self.reader.read(request)) as frames:
                 async for frame in frames:
-                    metrics.read_bytes.inc(len(frame.data))
+                    metrics.read_bytes += len(frame.data)
                     yield frame
         except DstoreError as error:
             metrics.operation_failures.labels("read", error.reason).inc()
@@ -100,7 +100,7 @@ class ChunkService:
         try:
             self._store.require_reconciled()
             frame = await self.reader.read_range(request)
-            metrics.read_bytes.inc(len(frame.data))
+            metrics.read_bytes += len(frame.data)
             return frame
         except DstoreError as error:
             metrics.operation_failures.labels("read", error.reason).inc()
@@ -192,7 +192,7 @@ class _WriteStream:
         except DstoreError as error:
             await self._fail(error)
             raise
-        self._service._metrics.write_bytes.inc(len(frame.data))
+        self._service._metrics.write_bytes += len(frame.data)
 
     async def finish(self, finish: WriteFinish) -> WriteResult:
         try:

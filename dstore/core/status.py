@@ -6,6 +6,7 @@ from enum import Enum
 from dstore.core.files import ChunkRecord, FileInfo, Policy
 from dstore.core.groups import Capacity, Duty, Group, ServerLabels, ServerPhase
 from dstore.core.ids import ClusterId, ServerId
+from dstore.core.traffic import NO_TRAFFIC, Traffic
 
 
 class Health(Enum):
@@ -34,6 +35,40 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairProgress:
+    """How far the making of copies that are missing is.
+
+    Attributes:
+        filling_copies: copies of placement groups that are being made.
+        left_bytes: what is to be copied for these, and single copies that are missing.
+        bytes_per_s: copied over the last minute.
+        left_s: how long it takes at this rate; None while nothing is copied.
+    """
+
+    filling_copies: int = 0
+    left_bytes: int = 0
+    bytes_per_s: int = 0
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStates:
+    """How many placement groups there are in each state; every group is in one.
+
+    Attributes:
+        whole: all copies that the policy wants are on servers that are up, and nothing is missing in them.
+        filling: a member is being filled, and no copy that should be whole is away.
+        degraded: copies are missing, or on servers that are not up.
+        unavailable: no whole copy is on a server that is up.
+    """
+
+    whole: int = 0
+    filling: int = 0
+    degraded: int = 0
+    unavailable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
     """A chunkserver as the master sees it.
 
@@ -48,6 +83,7 @@ class ServerStatus:
         scrub_age_s: since the last full pass; None when there was none since its process started.
         unsynced_chunk_count: chunks that it has acknowledged as replicated and not synced yet.
         clock_ahead_s: how far its wall clock was ahead of the master's at its last heartbeat; negative when behind.
+        traffic: what it moves.
     """
 
     server_id: ServerId
@@ -71,6 +107,7 @@ class ServerStatus:
     scrub_age_s: float | None = None
     unsynced_chunk_count: int = 0
     clock_ahead_s: float = 0.0
+    traffic: Traffic = NO_TRAFFIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +127,11 @@ class ClusterStatus:
         unsynced_bytes: ciphertext of these.
         unsynced_age_s: since the oldest of them was acknowledged.
         time_ns: the wall clock of the master when it answered; 0 when it does not say.
+        traffic: what the servers that are heard move, summed; its totals go down when one of them restarts.
+        repair: how far the making of copies that are missing is.
+        group_states: placement groups by their state.
+        is_leading: whether the master that answered runs the planners.
+        leader_epoch: counts the masters that did, one after the other.
     """
 
     health: Health
@@ -119,6 +161,11 @@ class ClusterStatus:
     unsynced_bytes: int = 0
     unsynced_age_s: float = 0.0
     time_ns: int = 0
+    traffic: Traffic = NO_TRAFFIC
+    repair: RepairProgress = RepairProgress()
+    group_states: GroupStates = GroupStates()
+    is_leading: bool = False
+    leader_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

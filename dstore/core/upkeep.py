@@ -163,6 +163,7 @@ class Heartbeat:
         queue_depth: calls to the disk that wait for a thread.
         doubts: groups that are to be compared with what was committed; told until orders say that they were.
         sent_ns: when it was made, by the server's wall clock; 0 when it does not say.
+        read_bytes, write_bytes: ciphertext sent to readers and received from writers since the process started.
     """
 
     server_id: ServerId
@@ -188,6 +189,8 @@ class Heartbeat:
     unsynced: UnsyncedReport = UnsyncedReport(0, 0, 0.0)
     doubts: tuple[GroupDoubt, ...] = ()
     sent_ns: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

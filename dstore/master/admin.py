@@ -1,6 +1,7 @@
 """The master's side of ``Admin``."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dstore.core.errors import InvalidRequest
 from dstore.core.groups import Duty
@@ -8,11 +9,12 @@ from dstore.core.ids import ChunkId, ServerId
 from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.operations import BalanceState, DutyChange, PauseAction, ScrubState
 from dstore.core.status import ChunkDescription, ClusterStatus, FileDescription, HealthCheck
-from dstore.master import reading, status
+from dstore.master import movement, reading, status
 from dstore.master.facts import Facts
 from dstore.master.membership import ServerState
 from dstore.master.observing import observe
 from dstore.master.operations import Operations
+from dstore.master.progress import Progress
 from dstore.master.reading import OpenedRows
 from dstore.master.repair_health import about_upkeep
 from dstore.master.shared import Shared
@@ -37,7 +39,8 @@ class AdminService:
         now_s = shared.clock.monotonic_s()
         states, groups = shared.membership.states(now_s), shared.allocator.groups
         lacking = shared.holdings.judge(facts, groups, states, now_s)
-        return status.build_status(
+        progress = shared.progress.progress(facts, groups, states)
+        screen = status.build_status(
             shared.cluster,
             facts,
             groups,
@@ -46,14 +49,29 @@ class AdminService:
             version=shared.version,
             writes_in_progress=len(shared.leases),
             refusal=shared.allocator.refusal(),
-            further=(*self._about_upkeep(facts, states), *shared.collection.checks()),
+            further=(*self._about_upkeep(facts, states, progress), *shared.collection.checks()),
             time_ns=shared.clock.wall_ns(),
         )
+        return replace(
+            screen,
+            traffic=movement.sum_traffic(states.values()),
+            repair=movement.describe_repair(progress),
+            group_states=movement.count_groups(
+                facts,
+                groups,
+                states,
+                shared.cluster.policy,
+                frozenset(each for held in lacking.values() for each in held),
+            ),
+            is_leading=shared.leadership.is_leading,
+            leader_epoch=shared.leadership.epoch,
+        )
 
-    def _about_upkeep(self, facts: Facts, states: Mapping[ServerId, ServerState]) -> list[HealthCheck]:
+    def _about_upkeep(
+        self, facts: Facts, states: Mapping[ServerId, ServerState], progress: Progress
+    ) -> list[HealthCheck]:
         shared, now_s = self._shared, self._shared.clock.monotonic_s()
         groups = shared.allocator.groups
-        progress = shared.progress.progress(facts, groups, states)
         leaderless_s = shared.leadership.quiet_s(now_s)
         return about_upkeep(shared.cluster.policy, facts, groups, states, progress, leaderless_s=leaderless_s)
 

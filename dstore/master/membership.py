@@ -12,15 +12,17 @@ time, though it still reports.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dstore.core.errors import AlreadyExists, LimitExceeded, NotFound, NotReady
 from dstore.core.groups import Capacity, Duty, ServerIdentity, ServerPhase
 from dstore.core.ids import ServerId
 from dstore.core.limits import PROBE_SLOW_S, SERVER_DOWN_AFTER_S, SERVER_SUSPECT_AFTER_S, SERVERS_MAX
+from dstore.core.traffic import NO_TRAFFIC, Traffic
 from dstore.core.upkeep import Heartbeat
 from dstore.master.placement import ServerView
 from dstore.master.server_rows import ServerRecord
+from dstore.master.traffic import TrafficMeter
 from dstore.master.views import PlannedServer
 
 _UNKNOWN_CAPACITY = Capacity(0, 0)
@@ -36,6 +38,7 @@ class ServerState:
         counted_after_s: what the heartbeat reports was counted after this moment; None when that is not known.
         clock_offset_s: how far its wall clock was ahead of the master's when its last beat came; for people.
         useless_s: for how long it could not be counted on: since its last beat, or since its disk takes no writes.
+        traffic: what it moves; without rates when it is not heard.
     """
 
     record: ServerRecord
@@ -45,6 +48,7 @@ class ServerState:
     counted_after_s: float | None = None
     clock_offset_s: float = 0.0
     useless_s: float = 0.0
+    traffic: Traffic = NO_TRAFFIC
 
     @property
     def capacity(self) -> Capacity:
@@ -93,6 +97,7 @@ class _Live:
     counted_after_s: float | None = None
     clock_offset_s: float = 0.0
     suspicious_since_s: float | None = None
+    traffic: TrafficMeter = field(default_factory=TrafficMeter)
 
 
 def phase_of(age_s: float, *, reported: bool) -> ServerPhase:
@@ -208,6 +213,7 @@ class Membership:
         live.counted_after_s = live.seen_s
         live.seen_s = now_s
         live.heartbeat = heartbeat
+        live.traffic.sample(heartbeat, now_s)
         live.clock_offset_s = (heartbeat.sent_ns - wall_ns) / 1e9 if heartbeat.sent_ns else 0.0
         if not heartbeat.suspicion:
             live.suspicious_since_s = None
@@ -235,7 +241,14 @@ class Membership:
         if live.record.is_out:
             phase = ServerPhase.OUT
         return ServerState(
-            live.record, phase, age_s, live.heartbeat, live.counted_after_s, live.clock_offset_s, useless_s
+            live.record,
+            phase,
+            age_s,
+            live.heartbeat,
+            live.counted_after_s,
+            live.clock_offset_s,
+            useless_s,
+            live.traffic.now(is_heard=age_s is not None and age_s < SERVER_SUSPECT_AFTER_S),
         )
 
 

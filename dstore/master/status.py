@@ -130,6 +130,7 @@ def _describe(state: ServerState, facts: Facts, groups: GroupMap, lacking: Mappi
         scrub_age_s=heartbeat.scrub.last_pass_age_s if heartbeat is not None else None,
         unsynced_chunk_count=heartbeat.unsynced.chunk_count if heartbeat is not None and state.is_heard else 0,
         clock_ahead_s=state.clock_offset_s,
+        traffic=state.traffic,
     )
 
 

@@ -162,7 +162,7 @@ class GetClusterStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetClusterStatusResponse(_message.Message):
-    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy", "retained_files", "retained", "retained_bytes", "trashed_copies", "unsynced_copies", "unsynced", "unsynced_bytes", "unsynced_age", "time")
+    __slots__ = ("health", "summary", "checks", "servers_up", "servers_total", "under_replicated_chunks", "unavailable_chunks", "chunks", "files", "directories", "logical", "logical_bytes", "stored", "stored_bytes", "free", "free_bytes", "deleted_chunks", "writes_in_progress", "groups", "cluster_id", "version", "policy", "retained_files", "retained", "retained_bytes", "trashed_copies", "unsynced_copies", "unsynced", "unsynced_bytes", "unsynced_age", "time", "traffic", "repair", "group_states", "leading", "leader_epoch")
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +194,11 @@ class GetClusterStatusResponse(_message.Message):
     UNSYNCED_BYTES_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_AGE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
+    REPAIR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_STATES_FIELD_NUMBER: _ClassVar[int]
+    LEADING_FIELD_NUMBER: _ClassVar[int]
+    LEADER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     health: Health
     summary: str
     checks: _containers.RepeatedCompositeFieldContainer[HealthCheck]
@@ -225,7 +230,60 @@ class GetClusterStatusResponse(_message.Message):
     unsynced_bytes: int
     unsynced_age: _duration_pb2.Duration
     time: _timestamp_pb2.Timestamp
-    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., retained_files: _Optional[int] = ..., retained: _Optional[str] = ..., retained_bytes: _Optional[int] = ..., trashed_copies: _Optional[int] = ..., unsynced_copies: _Optional[int] = ..., unsynced: _Optional[str] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    traffic: Traffic
+    repair: RepairProgress
+    group_states: GroupStates
+    leading: bool
+    leader_epoch: int
+    def __init__(self, health: _Optional[_Union[Health, str]] = ..., summary: _Optional[str] = ..., checks: _Optional[_Iterable[_Union[HealthCheck, _Mapping]]] = ..., servers_up: _Optional[int] = ..., servers_total: _Optional[int] = ..., under_replicated_chunks: _Optional[int] = ..., unavailable_chunks: _Optional[int] = ..., chunks: _Optional[int] = ..., files: _Optional[int] = ..., directories: _Optional[int] = ..., logical: _Optional[str] = ..., logical_bytes: _Optional[int] = ..., stored: _Optional[str] = ..., stored_bytes: _Optional[int] = ..., free: _Optional[str] = ..., free_bytes: _Optional[int] = ..., deleted_chunks: _Optional[int] = ..., writes_in_progress: _Optional[int] = ..., groups: _Optional[int] = ..., cluster_id: _Optional[str] = ..., version: _Optional[str] = ..., policy: _Optional[_Union[_types_pb2.Policy, _Mapping]] = ..., retained_files: _Optional[int] = ..., retained: _Optional[str] = ..., retained_bytes: _Optional[int] = ..., trashed_copies: _Optional[int] = ..., unsynced_copies: _Optional[int] = ..., unsynced: _Optional[str] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., traffic: _Optional[_Union[Traffic, _Mapping]] = ..., repair: _Optional[_Union[RepairProgress, _Mapping]] = ..., group_states: _Optional[_Union[GroupStates, _Mapping]] = ..., leading: bool = ..., leader_epoch: _Optional[int] = ...) -> None: ...
+
+class Traffic(_message.Message):
+    __slots__ = ("summary", "total", "per_second")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    summary: str
+    total: ByteCounts
+    per_second: ByteCounts
+    def __init__(self, summary: _Optional[str] = ..., total: _Optional[_Union[ByteCounts, _Mapping]] = ..., per_second: _Optional[_Union[ByteCounts, _Mapping]] = ...) -> None: ...
+
+class ByteCounts(_message.Message):
+    __slots__ = ("read_bytes", "write_bytes", "copied_bytes", "scrubbed_bytes")
+    READ_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WRITE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    COPIED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SCRUBBED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    read_bytes: int
+    write_bytes: int
+    copied_bytes: int
+    scrubbed_bytes: int
+    def __init__(self, read_bytes: _Optional[int] = ..., write_bytes: _Optional[int] = ..., copied_bytes: _Optional[int] = ..., scrubbed_bytes: _Optional[int] = ...) -> None: ...
+
+class RepairProgress(_message.Message):
+    __slots__ = ("filling_copies", "left", "left_bytes", "bytes_per_second", "left_time")
+    FILLING_COPIES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    LEFT_TIME_FIELD_NUMBER: _ClassVar[int]
+    filling_copies: int
+    left: str
+    left_bytes: int
+    bytes_per_second: int
+    left_time: _duration_pb2.Duration
+    def __init__(self, filling_copies: _Optional[int] = ..., left: _Optional[str] = ..., left_bytes: _Optional[int] = ..., bytes_per_second: _Optional[int] = ..., left_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class GroupStates(_message.Message):
+    __slots__ = ("whole", "filling", "degraded", "unavailable")
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    FILLING_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    whole: int
+    filling: int
+    degraded: int
+    unavailable: int
+    def __init__(self, whole: _Optional[int] = ..., filling: _Optional[int] = ..., degraded: _Optional[int] = ..., unavailable: _Optional[int] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("code", "severity", "message", "hint")
@@ -250,7 +308,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version", "duty", "filling_groups", "corrupt_chunks", "probe_latency", "scrub_position", "scrub_age", "unsynced_chunks", "clock_ahead_seconds")
+    __slots__ = ("name", "phase", "address", "last_heartbeat_age", "chunks", "missing_chunks", "groups", "groups_led", "fill_percent", "total", "total_bytes", "used_bytes", "host", "rack", "http_address", "server_id", "version", "duty", "filling_groups", "corrupt_chunks", "probe_latency", "scrub_position", "scrub_age", "unsynced_chunks", "clock_ahead_seconds", "traffic")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +334,7 @@ class Node(_message.Message):
     SCRUB_AGE_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_CHUNKS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_AHEAD_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
     name: str
     phase: _types_pb2.ServerPhase
     address: str
@@ -301,7 +360,8 @@ class Node(_message.Message):
     scrub_age: _duration_pb2.Duration
     unsynced_chunks: int
     clock_ahead_seconds: float
-    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., filling_groups: _Optional[int] = ..., corrupt_chunks: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scrub_position: _Optional[float] = ..., scrub_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., unsynced_chunks: _Optional[int] = ..., clock_ahead_seconds: _Optional[float] = ...) -> None: ...
+    traffic: Traffic
+    def __init__(self, name: _Optional[str] = ..., phase: _Optional[_Union[_types_pb2.ServerPhase, str]] = ..., address: _Optional[str] = ..., last_heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., chunks: _Optional[int] = ..., missing_chunks: _Optional[int] = ..., groups: _Optional[int] = ..., groups_led: _Optional[int] = ..., fill_percent: _Optional[int] = ..., total: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., host: _Optional[str] = ..., rack: _Optional[str] = ..., http_address: _Optional[str] = ..., server_id: _Optional[str] = ..., version: _Optional[str] = ..., duty: _Optional[_Union[NodeDuty, str]] = ..., filling_groups: _Optional[int] = ..., corrupt_chunks: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scrub_position: _Optional[float] = ..., scrub_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., unsynced_chunks: _Optional[int] = ..., clock_ahead_seconds: _Optional[float] = ..., traffic: _Optional[_Union[Traffic, _Mapping]] = ...) -> None: ...
 
 class DescribeFileRequest(_message.Message):
     __slots__ = ("path", "start_index", "page_size")

@@ -54,7 +54,7 @@ class Standing(_message.Message):
     def __init__(self, leader_epoch: _Optional[int] = ..., history_id: _Optional[str] = ..., transaction: _Optional[int] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying", "send_time", "unsynced_chunk_count", "unsynced_bytes", "unsynced_age", "doubts")
+    __slots__ = ("server_id", "boot_id", "total_bytes", "used_bytes", "chunk_count", "corrupt_chunk_count", "write_streams", "read_streams", "incarnation", "trash_count", "probe_latency", "probe_pending", "queue_depth", "suspicion", "standing", "settled_sequence", "newest_sequence", "assignments_digest", "groups", "outcomes", "scrub", "copying", "send_time", "unsynced_chunk_count", "unsynced_bytes", "unsynced_age", "doubts", "read_bytes", "write_bytes")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,8 @@ class HeartbeatRequest(_message.Message):
     UNSYNCED_BYTES_FIELD_NUMBER: _ClassVar[int]
     UNSYNCED_AGE_FIELD_NUMBER: _ClassVar[int]
     DOUBTS_FIELD_NUMBER: _ClassVar[int]
+    READ_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WRITE_BYTES_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     boot_id: str
     total_bytes: int
@@ -109,7 +111,9 @@ class HeartbeatRequest(_message.Message):
     unsynced_bytes: int
     unsynced_age: _duration_pb2.Duration
     doubts: _containers.RepeatedCompositeFieldContainer[GroupDoubt]
-    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unsynced_chunk_count: _Optional[int] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., doubts: _Optional[_Iterable[_Union[GroupDoubt, _Mapping]]] = ...) -> None: ...
+    read_bytes: int
+    write_bytes: int
+    def __init__(self, server_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., total_bytes: _Optional[int] = ..., used_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., corrupt_chunk_count: _Optional[int] = ..., write_streams: _Optional[int] = ..., read_streams: _Optional[int] = ..., incarnation: _Optional[int] = ..., trash_count: _Optional[int] = ..., probe_latency: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., probe_pending: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_depth: _Optional[int] = ..., suspicion: _Optional[str] = ..., standing: _Optional[_Union[Standing, _Mapping]] = ..., settled_sequence: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., assignments_digest: _Optional[bytes] = ..., groups: _Optional[_Iterable[_Union[GroupSummary, _Mapping]]] = ..., outcomes: _Optional[_Union[Outcomes, _Mapping]] = ..., scrub: _Optional[_Union[ScrubReport, _Mapping]] = ..., copying: _Optional[_Union[CopyReport, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unsynced_chunk_count: _Optional[int] = ..., unsynced_bytes: _Optional[int] = ..., unsynced_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., doubts: _Optional[_Iterable[_Union[GroupDoubt, _Mapping]]] = ..., read_bytes: _Optional[int] = ..., write_bytes: _Optional[int] = ...) -> None: ...
 
 class GroupDoubt(_message.Message):
     __slots__ = ("group_id", "number")

@@ -1,5 +1,6 @@
 """What operators are told while the master repairs."""
 
+import pytest
 from master_harness import MasterHarness
 from model_servers import ModelCluster
 
@@ -31,9 +32,15 @@ async def test_the_status_says_what_is_being_done_and_how_long_it_takes(model: M
     for server in model.servers.values():
         server.copied_bytes += 16_384
     await jump(model, 1)
-    assert "/s" in model.harness.shown[-1].checks[-1].message
+    shown = model.harness.shown[-1]
+    assert "/s" in shown.checks[-1].message
+    assert shown.repair.filling_copies > 0 and shown.group_states.whole < shown.group_count
+    assert shown.repair.left_s == pytest.approx(shown.repair.left_bytes / shown.repair.bytes_per_s, rel=0.01)
     await model.step(5)
     assert codes(model) == ["SERVER_OUT"]
+    shown = model.harness.shown[-1]
+    assert (shown.repair.filling_copies, shown.repair.left_bytes) == (0, 0)
+    assert (shown.group_states.whole, shown.is_leading) == (shown.group_count, True)
     assert "dstore node remove cs-2" in model.harness.shown[-1].checks[0].hint
 
 

@@ -44,10 +44,13 @@ from dstore.core.status import (
     ChunkDescription,
     ClusterStatus,
     FileDescription,
+    GroupStates,
     Health,
     HealthCheck,
+    RepairProgress,
     ServerStatus,
 )
+from dstore.core.traffic import ByteCounts, Traffic
 from dstore.core.upkeep import (
     Assignment,
     CopyReport,
@@ -278,10 +281,19 @@ def test_the_status_screen_survives_with_its_zeros() -> None:
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == screen
     kept = replace(screen, deleted_chunks=4, retained_file_count=1, retained_bytes=2_048, trashed_copies=3)
     kept = replace(kept, unsynced_copies=2, unsynced_bytes=4_096, unsynced_age_s=0.5, time_ns=1_700_000_000_123_456_789)
-    behind = replace(SERVER, clock_ahead_s=-1.5)
+    kept = replace(
+        kept,
+        traffic=Traffic(ByteCounts(2**40, 2, 3, 4), ByteCounts(2_048, 6, 7, 8)),
+        repair=RepairProgress(1, 2_048, 3, 4.5),
+        group_states=GroupStates(1, 2, 3, 4),
+        is_leading=True,
+        leader_epoch=5,
+    )
+    behind = replace(SERVER, clock_ahead_s=-1.5, traffic=kept.traffic)
     assert status.node_from_proto(status.node_to_proto(behind)) == behind
     message = status.status_to_proto(kept)
-    assert (message.retained, message.unsynced) == ("2.0 KiB", "4.0 KiB")
+    assert (message.retained, message.unsynced, message.repair.left) == ("2.0 KiB", "4.0 KiB", "2.0 KiB")
+    assert message.traffic.summary == "2.0 KiB/s read, 6 B/s written, 7 B/s copied, 8 B/s scrubbed"
     assert status.status_from_proto(message, [status.node_to_proto(SERVER)]) == kept
 
 

@@ -34,6 +34,14 @@ from dstore.rpc.convert.groups import (
     phase_to_proto,
     server_id_from_text,
 )
+from dstore.rpc.convert.traffic import (
+    group_states_from_proto,
+    group_states_to_proto,
+    repair_from_proto,
+    repair_to_proto,
+    traffic_from_proto,
+    traffic_to_proto,
+)
 from dstore.v1 import admin_service_pb2 as v1
 
 _HEALTHS = {Health.OK: v1.HEALTH_OK, Health.WARN: v1.HEALTH_WARN, Health.ERROR: v1.HEALTH_ERR}
@@ -84,6 +92,11 @@ def status_to_proto(status: ClusterStatus) -> v1.GetClusterStatusResponse:
         unsynced_bytes=status.unsynced_bytes,
         unsynced_age=duration_to_proto(status.unsynced_age_s) if status.unsynced_copies else None,
         time=time_to_proto(status.time_ns) if status.time_ns else None,
+        traffic=traffic_to_proto(status.traffic),
+        repair=repair_to_proto(status.repair),
+        group_states=group_states_to_proto(status.group_states),
+        leading=status.is_leading,
+        leader_epoch=status.leader_epoch,
     )
 
 
@@ -127,6 +140,11 @@ def status_from_proto(response: v1.GetClusterStatusResponse, nodes: Iterable[v1.
         unsynced_bytes=response.unsynced_bytes,
         unsynced_age_s=duration_from_proto(response.unsynced_age),
         time_ns=time_from_proto(response.time),
+        traffic=traffic_from_proto(response.traffic),
+        repair=repair_from_proto(response.repair),
+        group_states=group_states_from_proto(response.group_states),
+        is_leading=response.leading,
+        leader_epoch=response.leader_epoch,
     )
 
 
@@ -159,6 +177,7 @@ def node_to_proto(server: ServerStatus) -> v1.Node:
         scrub_age=None if server.scrub_age_s is None else duration_to_proto(server.scrub_age_s),
         unsynced_chunks=server.unsynced_chunk_count,
         clock_ahead_seconds=server.clock_ahead_s,
+        traffic=traffic_to_proto(server.traffic),
     )
 
 
@@ -187,6 +206,7 @@ def node_from_proto(node: v1.Node) -> ServerStatus:
         scrub_age_s=duration_from_proto(node.scrub_age) if node.HasField("scrub_age") else None,
         unsynced_chunk_count=node.unsynced_chunks,
         clock_ahead_s=node.clock_ahead_seconds,
+        traffic=traffic_from_proto(node.traffic),
     )
 
 

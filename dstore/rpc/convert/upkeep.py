@@ -103,6 +103,8 @@ def heartbeat_to_proto(heartbeat: Heartbeat) -> cluster_v1.HeartbeatRequest:
         unsynced_bytes=heartbeat.unsynced.size_bytes,
         unsynced_age=duration_to_proto(heartbeat.unsynced.age_s) if heartbeat.unsynced.chunk_count else None,
         doubts=_doubts_to_proto(heartbeat.doubts),
+        read_bytes=heartbeat.read_bytes,
+        write_bytes=heartbeat.write_bytes,
     )
 
 
@@ -143,6 +145,8 @@ def heartbeat_from_proto(request: cluster_v1.HeartbeatRequest) -> Heartbeat:
             request.unsynced_chunk_count, request.unsynced_bytes, duration_from_proto(request.unsynced_age)
         ),
         doubts=_doubts_from_proto(request.doubts),
+        read_bytes=request.read_bytes,
+        write_bytes=request.write_bytes,
     )
 
 
