@@ -22,7 +22,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade
 
-.PHONY: help setup proto fmt check test sim sweep chaos demo bench cluster-up cluster-down cluster-status test-containers lock
+.PHONY: help setup proto fmt check test sim sweep chaos docs demo bench cluster-up cluster-down cluster-status test-containers lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,13 @@ chaos: .venv/.ready ## Break real servers while clients work: DURATION= (120) se
 	@scripts/system-tools.sh
 	@PYTHONPATH=tests .venv/bin/python tests/chaos/run_chaos.py --duration $(or $(DURATION),120) $(if $(SEED),--seed $(SEED))
 
+docs: .venv-docs/.ready ## Build the pages of docs/ as a site in site/; a broken link or anchor is an error
+	@rm -rf site
+	.venv-docs/bin/python scripts/stage_pages.py build/pages
+	.venv-docs/bin/zensical build --strict --clean --config-file build/pages/mkdocs.yml
+	@mv build/pages/site site
+	@echo "The first page is site/index.html; \`python3 -m http.server --directory site\` serves it."
+
 demo: .venv/.ready ## Store a file, kill a chunkserver, and read the file back
 	@scripts/demo.sh
 
@@ -88,6 +95,7 @@ lock: ## Refresh requirements/*.lock from pyproject.toml; needs uv
 	$(LOCK) pyproject.toml --all-extras --output-file requirements/runtime.lock
 	$(LOCK) --group build --output-file requirements/build.lock
 	$(LOCK) --group proto --output-file requirements/proto.lock
+	$(LOCK) --group docs --output-file requirements/docs.lock
 	$(LOCK) --group bench --constraint requirements/development.lock --output-file requirements/bench.lock
 
 # pyproject.toml is named because it holds the entry point of the `dstore` command.
@@ -104,4 +112,9 @@ lock: ## Refresh requirements/*.lock from pyproject.toml; needs uv
 .venv-proto/.ready: requirements/proto.lock
 	$(PROTO_PYTHON) -m venv .venv-proto
 	.venv-proto/bin/python $(INSTALL) requirements/proto.lock
+	@touch $@
+
+.venv-docs/.ready: requirements/docs.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(INSTALL) requirements/docs.lock
 	@touch $@
