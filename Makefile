@@ -22,7 +22,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade
 
-.PHONY: help setup proto fmt check test sim sweep chaos docs demo bench cluster-up cluster-down cluster-status test-containers lock
+.PHONY: help setup proto fmt check test sim sweep chaos docs demo bench cluster-up cluster-down cluster-status test-containers test-install lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -89,6 +89,9 @@ cluster-status: .venv/.ready ## Show the health of that cluster
 
 test-containers: .venv/.ready ## Build the image and test a Compose cluster; needs docker or podman
 	.venv/bin/python -m pytest -m containers tests/containers
+
+test-install: .venv/.ready ## Install the wheel as a user does, with everything that it needs, and use it
+	.venv/bin/python -m pytest -m install -n0 tests/docs/test_fresh_install.py
 
 lock: ## Refresh requirements/*.lock from pyproject.toml; needs uv
 	$(LOCK) pyproject.toml --all-extras --group dev --output-file requirements/development.lock

@@ -25,9 +25,16 @@ class CommandHung(Exception):
 
 
 class PageShell:
-    """A bash in its own namespaces; ``directory`` holds its home and is where it starts."""
+    """A bash in its own namespaces, with a home below ``directory``.
 
-    def __init__(self, directory: Path, *, working_directory: Path) -> None:
+    Args:
+        directory: where its home is made.
+        working_directory: where it starts.
+        programs: what comes first in its ``PATH``; that of this interpreter unless given.
+    """
+
+    def __init__(self, directory: Path, *, working_directory: Path, programs: Path | None = None) -> None:
+        self._programs = programs or Path(sys.executable).parent
         self._home = directory / "home"
         self._working_directory = working_directory
         self._pending = b""
@@ -36,7 +43,7 @@ class PageShell:
         self._home.mkdir()
         # As on a terminal, where curl draws no progress for what it prints there.
         (self._home / ".curlrc").write_text("silent\nshow-error\n")
-        programs = [str(Path(sys.executable).parent), *os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
+        programs = [str(self._programs), *os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
         environ = {"HOME": str(self._home), "PATH": ":".join(programs), "LC_ALL": "C.UTF-8", "DEMO_SIZE_MIB": "16"}
         unshare = shutil.which("unshare")
         assert unshare, "unshare of util-linux is needed"
