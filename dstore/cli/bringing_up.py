@@ -9,8 +9,9 @@ from pathlib import Path
 
 from dstore.cli.cluster_file import LocalCluster
 from dstore.cli.exit_codes import ExitCode
+from dstore.cli.gateway_extra import check_gateway_extra
 from dstore.cli.key_files import KeyFile, choose_passphrase, keep_or_create_key_file
-from dstore.cli.local_cluster import Start, Step, locked, prepare_start, start_cluster
+from dstore.cli.local_cluster import Start, Step, Tell, locked, prepare_start, start_cluster, start_gateway
 from dstore.cli.local_directory import find_directory, key_path, note_directory, profile_name
 from dstore.cli.local_plan import UpRequest
 from dstore.cli.local_process import START_TIMEOUT_S
@@ -62,9 +63,12 @@ def up(
     retention: str | None = None,
     out_after: str | None = None,
     trash_delay: str | None = None,
+    gateway: bool | None = None,
 ) -> int:
     """Start what is missing of a cluster on this machine, and make the profile that later commands use."""
     check_server_extra()
+    if gateway:
+        check_gateway_extra()
     started_s = time.monotonic()
     output = Output(as_json=target.as_json)
     profile = profile_name(os.environ, target.profile)
@@ -77,16 +81,19 @@ def up(
         retention_s=_whole_seconds(retention),
         out_after_s=_whole_seconds(out_after),
         trash_delay_s=_whole_seconds(trash_delay),
+        gateway=gateway,
     )
     known = _known_profile(profile)
     request.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(request.directory):
         start = prepare_start(request)
         key = _key_file(target, known, profile)
-        cluster, steps, status = _start(request.directory, start, output, key)
-    saved = _save_profile(known, cluster, key, status)
-    note_directory(os.environ, request.directory, profile)
-    output.text(f"  profile    {profile_line(profile, known, saved)}")
+        steps: list[Step] = []
+        cluster, status = _start(request.directory, start, output, key, steps)
+        saved = _save_profile(known, cluster, key, status)
+        note_directory(os.environ, request.directory, profile)
+        output.text(f"  profile    {profile_line(profile, known, saved)}")
+        start_gateway(request.directory, cluster, _teller(output, steps))
     result = _result(request, cluster, key, status, tuple(steps), time.monotonic() - started_s)
     _say_end(output, result)
     output.json(result)
@@ -141,18 +148,24 @@ def _key_file(target: Target, known: Profile | None, profile: str) -> _Key:
     return _Key(path, keep_or_create_key_file(path, choose_passphrase(os.environ, None)))
 
 
-def _start(directory: Path, start: Start, output: Output, key: _Key) -> tuple[LocalCluster, list[Step], ClusterStatus]:
-    steps: list[Step] = []
-    word = "created" if key.created else "kept"
-    print_ = "protected by a passphrase" if key.file is None else f"fingerprint {key.file.fingerprint}"
-    output.text(f"  key        {word:<9} {printable(str(key.path))}   ({print_})")
+def _teller(output: Output, steps: list[Step]) -> Tell:
+    """Return what notes and shows each step."""
 
     def tell(step: Step) -> None:
         steps.append(step)
         duration = format_duration(step.duration_s) if step.duration_s else ""
         output.text(f"  {step.name:<10} {step.outcome:<9} {duration:<7} {step.endpoint}")
 
-    cluster = start_cluster(directory, start, tell)
+    return tell
+
+
+def _start(
+    directory: Path, start: Start, output: Output, key: _Key, steps: list[Step]
+) -> tuple[LocalCluster, ClusterStatus]:
+    word = "created" if key.created else "kept"
+    print_ = "protected by a passphrase" if key.file is None else f"fingerprint {key.file.fingerprint}"
+    output.text(f"  key        {word:<9} {printable(str(key.path))}   ({print_})")
+    cluster = start_cluster(directory, start, _teller(output, steps))
     joining_s = time.monotonic()
     names = [process.name for process in cluster.chunkservers]
     status = wait_up(cluster.endpoint, names, timeout_s=START_TIMEOUT_S, settle_timeout_s=SETTLE_TIMEOUT_S)
@@ -160,7 +173,7 @@ def _start(directory: Path, start: Start, output: Output, key: _Key) -> tuple[Lo
         f"  cluster    {'complete':<9} {format_duration(time.monotonic() - joining_s):<7} "
         f"{cluster.replicas} replicas, {format_size(shutil.disk_usage(directory).free)} free"
     )
-    return cluster, steps, status
+    return cluster, status
 
 
 def _save_profile(known: Profile | None, cluster: LocalCluster, key: _Key, status: ClusterStatus) -> Profile | None:

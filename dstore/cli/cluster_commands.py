@@ -47,6 +47,11 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         metavar="DURATION",
         help="how long chunkservers keep what is deleted; 1h for a new cluster",
     )
+    parser.add_argument(
+        "--gateway",
+        action=argparse.BooleanOptionalAction,
+        help="serve the files over HTTP too, on port P+1000 of loopback, with a dashboard for browsers",
+    )
     add_directory_option(parser)
     add_profile_option(parser)
     add_key_option(parser)
@@ -113,6 +118,7 @@ def _up(given: argparse.Namespace) -> int:
         retention=given.retention,
         out_after=given.out_after,
         trash_delay=given.trash_delay,
+        gateway=given.gateway,
     )
 
 

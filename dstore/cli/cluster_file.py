@@ -21,9 +21,10 @@ class LocalProcess:
     """One server of a cluster on this machine.
 
     Attributes:
-        role: "master" or "chunkserver".
+        role: "master", "chunkserver" or "gateway".
         pid: of the last start; 0 before the first.
-        directory: its data directory, absolute.
+        http_port: of its side port; a gateway has none, and names its port again.
+        directory: its data directory, absolute; that of a gateway holds its lock only.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LocalCluster:
         processes: the master first, then the chunkservers in order.
         out_after_s, trash_delay_s: how the master looks after the cluster; may differ from start to start.
         removed: names of chunkservers that were removed for good; no other one gets such a name.
+        gateway: serves the files over HTTP, if that was asked for.
     """
 
     endpoint: str
@@ -58,6 +60,7 @@ class LocalCluster:
     out_after_s: int = int(SERVER_OUT_AFTER_DEFAULT_S)
     trash_delay_s: int = int(TRASH_DELAY_DEFAULT_S)
     removed: tuple[str, ...] = ()
+    gateway: LocalProcess | None = None
 
     @property
     def master(self) -> LocalProcess:
@@ -91,9 +94,14 @@ def decode(text: str, *, path: str) -> LocalCluster:
             raise ValueError("another format")
         processes = tuple(_checked(LocalProcess(**process)) for process in value.pop("processes"))
         removed = tuple(value.pop("removed", ()))
-        cluster = LocalCluster(processes=processes, removed=removed, **value)
+        gateway = value.pop("gateway", None)
+        if gateway is not None:
+            gateway = _checked(LocalProcess(**gateway))
+        cluster = LocalCluster(processes=processes, removed=removed, gateway=gateway, **value)
         if [process.role for process in processes] != ["master"] + ["chunkserver"] * (len(processes) - 1):
             raise ValueError("the processes are not a master and chunkservers")
+        if gateway is not None and gateway.role != "gateway":
+            raise ValueError("the gateway is none")
         if not isinstance(cluster.endpoint, str) or not isinstance(cluster.profile, str):
             raise TypeError("endpoint and profile are text")
         if not all(isinstance(name, str) for name in removed):

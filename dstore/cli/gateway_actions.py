@@ -1,18 +1,16 @@
 """``dstore gateway run`` and ``dstore gateway token``: what they do."""
 
-import importlib.util
 from pathlib import Path
 
+from dstore.cli.gateway_extra import check_gateway_extra
 from dstore.cli.output import Output
-from dstore.core.errors import InvalidRequest
 from dstore.core.sizes import parse_size
-
-_GATEWAY_MODULES = ("h11", "python_multipart", "starlette", "uvicorn", "uvloop")
 
 
 def run_gateway(
     *,
     listen: str,
+    directory: Path | None,
     endpoint: str | None,
     profile: str | None,
     key_file: Path | None,
@@ -28,13 +26,14 @@ def run_gateway(
     Raises:
         DstoreError: the gateway cannot start.
     """
-    _check_gateway_extra()
+    check_gateway_extra()
     from dstore.gateway.config import GatewayConfig
     from dstore.gateway.process import run
 
     run(
         GatewayConfig(
             listen=listen,
+            directory=directory,
             endpoint=endpoint,
             profile=profile,
             key_file=key_file,
@@ -66,14 +65,3 @@ def make_token(name: str, *, read_only: bool, as_json: bool) -> None:
         f"token of {name}, shown only now:\n\n  {token}\n\nlines for the file of `dstore gateway run --tokens`, which "
         f"only its owner may read (chmod 600):\n\n{table}",
     )
-
-
-def _check_gateway_extra() -> None:
-    missing = [name for name in _GATEWAY_MODULES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InvalidRequest(
-            f"This installation of dstore has no gateway ({', '.join(missing)} missing). Install it with "
-            "`pip install 'dstore[gateway]'`.",
-            reason="GATEWAY_EXTRA_MISSING",
-            metadata={"missing": ",".join(missing)},
-        )

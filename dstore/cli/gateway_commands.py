@@ -19,6 +19,13 @@ def add_gateway_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         "until SIGTERM. Prints one line of JSON when it is ready, and logs to stderr; docs/gateway.md shows its use.",
     )
     parser.add_argument("--listen", default="127.0.0.1:8070", metavar="HOST:PORT", help="serves HTTP (127.0.0.1:8070)")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        dest="directory",
+        metavar="DIR",
+        help="keeps its lock there, so that one runs; for `dstore up`",
+    )
     add_cluster_options(parser)
     add_key_option(parser)
     parser.add_argument("--tokens", type=Path, metavar="FILE", help="who may do what; without, everybody everything")
@@ -51,6 +58,7 @@ def _run(given: argparse.Namespace) -> int:
 
     gateway_actions.run_gateway(
         listen=given.listen,
+        directory=given.directory,
         endpoint=given.endpoint,
         profile=given.profile,
         key_file=given.key_file,

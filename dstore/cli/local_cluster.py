@@ -81,7 +81,7 @@ class Start:
 
     @property
     def missing(self) -> tuple[LocalProcess, ...]:
-        """The servers that are to be started."""
+        """Master and chunkservers that are to be started."""
         return tuple(process for process in self.cluster.processes if process.name not in self.running)
 
 
@@ -94,7 +94,9 @@ def prepare_start(request: UpRequest) -> Start:
     existing = cluster_file.read(request.directory)
     running = {} if existing is None else running_servers(existing)
     start = Start(plan_cluster(request, existing, running), running)
-    check_ports(server_ports(process) for process in start.missing)
+    gateway = start.cluster.gateway
+    missing = start.missing if gateway is None or gateway.name in running else (*start.missing, gateway)
+    check_ports(server_ports(process) for process in missing)
     return start
 
 
@@ -116,6 +118,22 @@ def start_cluster(directory: Path, start: Start, tell: Tell) -> LocalCluster:
         waiting = [process for process in start.missing if process.role == role]
         cluster = _start_servers(directory, cluster, waiting, tell)
     return cluster
+
+
+def start_gateway(directory: Path, cluster: LocalCluster, tell: Tell) -> LocalCluster:
+    """Start the gateway of a cluster unless it runs; it needs the profile, with its key.
+
+    Raises:
+        DstoreError: what ``wait_ready`` raises.
+    """
+    gateway = cluster.gateway
+    if gateway is None:
+        return cluster
+    pid = running_pid(gateway)
+    if pid is not None:
+        tell(Step(gateway.name, "running", pid, _endpoint(gateway), 0.0))
+        return cluster
+    return _start_servers(directory, cluster, [gateway], tell)
 
 
 def _start_servers(
@@ -180,6 +198,8 @@ def stop_cluster(directory: Path, tell: Tell) -> LocalCluster:
         NotFound: with reason NO_LOCAL_CLUSTER.
     """
     cluster = existing_cluster(directory)
+    if cluster.gateway is not None:
+        stop_servers((cluster.gateway,), tell)
     # The master last, so that chunkservers can take their leave.
     stop_servers(cluster.chunkservers, tell)
     stop_servers((cluster.master,), tell)
@@ -209,9 +229,11 @@ def stop_servers(processes: Sequence[LocalProcess], tell: Tell) -> None:
 
 def running_servers(cluster: LocalCluster) -> dict[str, int]:
     """Return the pids of the servers that run now, by name."""
-    pids = ((process.name, running_pid(process)) for process in cluster.processes)
+    gateway = () if cluster.gateway is None else (cluster.gateway,)
+    pids = ((process.name, running_pid(process)) for process in (*cluster.processes, *gateway))
     return {name: pid for name, pid in pids if pid is not None}
 
 
 def _endpoint(process: LocalProcess) -> str:
-    return f"127.0.0.1:{process.port}"
+    scheme = "http://" if process.role == "gateway" else ""
+    return f"{scheme}127.0.0.1:{process.port}"

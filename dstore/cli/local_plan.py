@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dstore.cli.cluster_file import LocalCluster, LocalProcess
-from dstore.cli.ports import PORT_DEFAULT, ServerPorts, plan_ports
+from dstore.cli.ports import PORT_DEFAULT, ServerPorts, plan_gateway_port, plan_ports
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
 from dstore.core.limits import (
     CHUNK_SIZE_BYTES_DEFAULT,
@@ -20,6 +20,7 @@ from dstore.core.limits import (
 )
 
 CHUNKSERVERS_DEFAULT = 3
+GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class UpRequest:
     retention_s: int | None = None
     out_after_s: int | None = None
     trash_delay_s: int | None = None
+    gateway: bool | None = None
 
 
 def plan_cluster(request: UpRequest, existing: LocalCluster | None, running: Collection[str]) -> LocalCluster:
@@ -94,6 +96,8 @@ def _changed_cluster(request: UpRequest, existing: LocalCluster, running: Collec
         raise _running(request, f"its master listens on port {existing.port}, not on {port}")
     if "master" in running and chunk_size_bytes != existing.chunk_size_bytes:
         raise _running(request, f"its chunks have {existing.chunk_size_bytes} bytes, not {chunk_size_bytes}")
+    if "gateway" in running and request.gateway is False:
+        raise _running(request, "its gateway would go on serving files")
     changed = _with_upkeep(replace(existing, chunk_size_bytes=chunk_size_bytes), request)
     if "master" in running and changed != existing:
         raise _running(
@@ -101,7 +105,8 @@ def _changed_cluster(request: UpRequest, existing: LocalCluster, running: Collec
             f"its master puts servers out after {existing.out_after_s} s and keeps trash for {existing.trash_delay_s} "
             "s, which change only when it starts",
         )
-    return _place(changed, request.directory, port, number)
+    has_gateway = existing.gateway is not None if request.gateway is None else request.gateway
+    return _place(changed, request.directory, port, number, has_gateway=has_gateway)
 
 
 def _with_upkeep(cluster: LocalCluster, request: UpRequest) -> LocalCluster:
@@ -137,6 +142,8 @@ def find_process(cluster: LocalCluster, name: str) -> LocalProcess:
 
 def with_pid(cluster: LocalCluster, name: str, pid: int) -> LocalCluster:
     """Return the cluster with the pid of one server changed."""
+    if cluster.gateway is not None and cluster.gateway.name == name:
+        return replace(cluster, gateway=replace(cluster.gateway, pid=pid))
     return replace(
         cluster,
         processes=tuple(
@@ -174,10 +181,11 @@ def _new_cluster(request: UpRequest) -> LocalCluster:
         retention_s=RETENTION_DEFAULT_S if request.retention_s is None else request.retention_s,
     )
     cluster = _with_upkeep(cluster, request)
-    return _place(cluster, request.directory, PORT_DEFAULT if request.port is None else request.port, number)
+    port = PORT_DEFAULT if request.port is None else request.port
+    return _place(cluster, request.directory, port, number, has_gateway=bool(request.gateway))
 
 
-def _place(cluster: LocalCluster, directory: Path, port: int, number: int) -> LocalCluster:
+def _place(cluster: LocalCluster, directory: Path, port: int, number: int, *, has_gateway: bool) -> LocalCluster:
     """Give every server its ports and its directory; servers that are known stay, and further ones come behind."""
     pids = {process.name: process.pid for process in cluster.processes}
     # Whoever was removed leaves a gap in the numbers.
@@ -195,7 +203,12 @@ def _place(cluster: LocalCluster, directory: Path, port: int, number: int) -> Lo
         for ports in slots
         if ports.name not in gaps
     )
-    return replace(cluster, endpoint=f"127.0.0.1:{port}", port=port, processes=processes)
+    gateway = None
+    if has_gateway:
+        http_port = plan_gateway_port(port)
+        pid = 0 if cluster.gateway is None else cluster.gateway.pid
+        gateway = LocalProcess(GATEWAY, "gateway", pid, http_port, http_port, str(directory / GATEWAY))
+    return replace(cluster, endpoint=f"127.0.0.1:{port}", port=port, processes=processes, gateway=gateway)
 
 
 def _running(request: UpRequest, what: str) -> Conflict:

@@ -70,6 +70,9 @@ def running_pid(process: LocalProcess) -> int | None:
 def server_arguments(cluster: LocalCluster, process: LocalProcess) -> list[str]:
     """Return the arguments of ``dstore`` that run one server of a cluster on this machine."""
     arguments = [process.role, "run", "--dir", process.directory]
+    if process.role == "gateway":
+        listen = f"127.0.0.1:{process.port}"
+        return [*arguments, "--listen", listen, "--endpoint", cluster.endpoint, "--profile", cluster.profile]
     arguments += ["--listen", f"127.0.0.1:{process.port}", "--http-listen", f"127.0.0.1:{process.http_port}"]
     if process.role == "master":
         arguments += ["--replicas", str(cluster.replicas), "--min-replicas", str(cluster.min_replicas)]
@@ -107,22 +110,26 @@ def start(
             stdout=output,
             stderr=output,
             cwd=process.directory,
-            env=_environment(),
+            env=_environment(process.role),
             start_new_session=True,
         )
     return Started(process, child, log, offset, time.monotonic())
 
 
-def _environment() -> dict[str, str]:
+def _environment(role: str) -> dict[str, str]:
     """Return the environment in which ``python -P -m dstore`` finds this very package.
 
     With -P nothing in the current directory becomes a module, so a package that runs from a checkout must be named.
     """
+    environ = dict(os.environ)
+    if role == "gateway":
+        # It takes the key of the profile, also where the environment names that of another cluster.
+        environ.pop("DSTORE_KEY_FILE", None)
     package_parent = str(Path(dstore.__file__).parent.parent)
     if package_parent == sysconfig.get_path("purelib"):
-        return dict(os.environ)
+        return environ
     search_path = filter(None, (package_parent, os.environ.get("PYTHONPATH")))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(search_path)}
+    return {**environ, "PYTHONPATH": os.pathsep.join(search_path)}
 
 
 def wait_ready(started: Started) -> float:

@@ -1,8 +1,8 @@
 """Which ports a cluster on this machine uses, and whether they are free.
 
 Ports follow from one number P: the master has P, chunkserver i has P + i, and the side port of each is 100
-higher. A taken port is an error and never a reason to move: a command that reaches another cluster than the
-user thinks is worse than one that stops.
+higher; a gateway has P + 1000. A taken port is an error and never a reason to move: a command that reaches
+another cluster than the user thinks is worse than one that stops.
 """
 
 import errno
@@ -17,6 +17,7 @@ PORT_DEFAULT = 7070
 #: From the port of a server to its side port; so there is room for 99 chunkservers.
 SIDE_PORT_OFFSET = 100
 CHUNKSERVERS_MAX = SIDE_PORT_OFFSET - 1
+GATEWAY_PORT_OFFSET = 1000
 _LISTENING = "0A"
 
 
@@ -53,6 +54,23 @@ def plan_ports(port: int, chunkservers: int) -> tuple[ServerPorts, ...]:
     return tuple(
         ServerPorts(name, port + number, port + SIDE_PORT_OFFSET + number) for number, name in enumerate(names)
     )
+
+
+def plan_gateway_port(port: int) -> int:
+    """Return the port of the gateway.
+
+    Raises:
+        InvalidRequest: with reason PORT_INVALID when there is none.
+    """
+    last = 65_535 - GATEWAY_PORT_OFFSET
+    if port > last:
+        raise InvalidRequest(
+            f"Port {port} leaves no room for that of the gateway, which is {GATEWAY_PORT_OFFSET} higher; choose --port "
+            f"between 1 and {last}.",
+            reason="PORT_INVALID",
+            metadata={"port": str(port)},
+        )
+    return port + GATEWAY_PORT_OFFSET
 
 
 def check_ports(wanted: Iterable[ServerPorts]) -> None:

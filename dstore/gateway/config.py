@@ -13,6 +13,7 @@ class GatewayConfig:
 
     Attributes:
         listen: host and port; port 0 takes a free one.
+        directory: held by this gateway alone while it runs; it keeps nothing else there. None holds none.
         endpoint, profile, key_file: which cluster, and with which key; None leaves it to the profile.
         tokens_file: who may do what; None lets everybody do everything.
         certificate_file, certificate_key_file: for TLS; None serves plain HTTP.
@@ -21,6 +22,7 @@ class GatewayConfig:
     """
 
     listen: str
+    directory: Path | None = None
     endpoint: str | None = None
     profile: str | None = None
     key_file: Path | None = None

@@ -15,6 +15,7 @@ from dstore.gateway.limits import PATIENCE_S
 from dstore.gateway.routes import make_application
 from dstore.gateway.server import HttpServer
 from dstore.system.environment import SystemClock, SystemRandom
+from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
 
 
@@ -38,6 +39,11 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
     identities = None if config.tokens_file is None else load_identities(config.tokens_file)
     client = connect_async(config.endpoint, profile=config.profile, key_file=config.key_file, patience_s=PATIENCE_S)
     async with contextlib.AsyncExitStack() as stack:
+        if config.directory is not None:
+            config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = DirectoryLock(config.directory, what="gateway")
+            lock.acquire()
+            stack.callback(lock.release)
         await stack.enter_async_context(client)
         application = make_application(
             Gateway(client, config.upload_size_bytes_max),

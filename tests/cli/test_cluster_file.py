@@ -29,11 +29,13 @@ def test_round_trip() -> None:
     assert decode(encode(CLUSTER), path="x") == CLUSTER
     smaller = dataclasses.replace(CLUSTER, out_after_s=7, trash_delay_s=0, removed=("cs-2", "cs-4"))
     assert decode(encode(smaller), path="x") == smaller
+    served = dataclasses.replace(CLUSTER, gateway=LocalProcess("gateway", "gateway", 9, 8070, 8070, "/data/gateway"))
+    assert decode(encode(served), path="x") == served
 
 
 def test_a_file_of_an_older_version_has_the_defaults() -> None:
     value = json.loads(encode(CLUSTER))
-    for name in ("out_after_s", "trash_delay_s", "removed"):
+    for name in ("out_after_s", "trash_delay_s", "removed", "gateway"):
         del value[name]
     assert decode(json.dumps(value), path="x") == CLUSTER
 
@@ -75,6 +77,9 @@ def changed_process(**changes: object) -> str:
         changed(trash_delay_s=1.5),
         changed(removed=[1]),
         changed(removed=7),
+        changed(gateway=7),
+        changed(gateway={}),
+        changed(gateway=json.loads(encode(CLUSTER))["processes"][0]),
         changed(processes=[]),
         changed(processes="none"),
         changed_process(pid="42"),

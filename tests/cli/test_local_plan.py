@@ -150,3 +150,27 @@ def test_a_trash_that_nobody_could_confirm_in_time_is_refused(delay_s: int) -> N
     with pytest.raises(InvalidRequest) as caught:
         plan(trash_delay_s=delay_s)
     assert caught.value.reason == "TRASH_DELAY_INVALID"
+
+
+def test_a_gateway_comes_when_asked_for_and_stays_until_it_is_sent_away() -> None:
+    assert plan().gateway is None
+    served = plan(gateway=True)
+    assert served.gateway is not None
+    assert (served.gateway.port, served.gateway.directory) == (8070, "/data/gateway")
+    assert served.processes == plan().processes
+    known = with_pid(served, "gateway", 42)
+    assert known.gateway is not None
+    assert known.gateway.pid == 42
+    assert plan(known, running=("master", "gateway")) == known
+    assert plan(plan(), running=("master",), gateway=True) == served
+    assert plan(known, running=("master",), gateway=False) == plan()
+    with pytest.raises(Conflict, match="dstore down") as caught:
+        plan(known, running=("gateway",), gateway=False)
+    assert caught.value.reason == "CLUSTER_RUNNING"
+
+
+def test_ports_without_room_for_a_gateway() -> None:
+    assert plan(port=64_535, gateway=True).gateway is not None
+    assert plan(port=64_536).gateway is None
+    with pytest.raises(InvalidRequest, match="--port"):
+        plan(port=64_536, gateway=True)

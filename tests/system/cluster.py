@@ -170,11 +170,11 @@ def run_dstore(
     )
 
 
-def free_ports(chunkservers: int) -> int:
-    """Return a port P such that all ports that ``dstore up --port P`` wants are free now."""
+def free_ports(chunkservers: int, *, ports: Sequence[int] = PORTS) -> int:
+    """Return a port P such that all ports that ``dstore up --port P`` wants are free now, that of a gateway too."""
     for _ in range(100):
-        port = random.choice(PORTS)
-        wanted = [port + offset + number for offset in (0, 100) for number in range(chunkservers + 1)]
+        port = random.choice(ports)
+        wanted = [port + offset + number for offset in (0, 100) for number in range(chunkservers + 1)] + [port + 1000]
         if all(_is_free(number) for number in wanted):
             return port
     raise AssertionError("no free block of ports in 100 tries")
