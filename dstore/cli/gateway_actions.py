@@ -47,7 +47,7 @@ def run_gateway(
     )
 
 
-def make_token(name: str, *, read_only: bool, as_json: bool) -> None:
+def make_token(name: str, rights: list[str], *, as_json: bool) -> None:
     """Show a new token and the lines that make it good.
 
     Raises:
@@ -58,7 +58,6 @@ def make_token(name: str, *, read_only: bool, as_json: bool) -> None:
     from dstore.system.environment import SystemRandom
 
     token = new_token(SystemRandom())
-    rights = ["read"] if read_only else ["read", "write"]
     table = token_table(name, token, rights)
     Output(as_json=as_json).result(
         {"name": name, "token": token, "rights": rights, "table": table},

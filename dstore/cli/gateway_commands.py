@@ -50,7 +50,9 @@ def add_gateway_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         "The token is shown once and kept nowhere; the file holds its digest.",
     )
     parser.add_argument("name", metavar="NAME", help="whose it is, for the log")
-    parser.add_argument("--read-only", action="store_true", help="no right to write")
+    narrower = parser.add_mutually_exclusive_group()
+    narrower.add_argument("--read-only", action="store_true", help="no right to write")
+    narrower.add_argument("--metrics-only", action="store_true", help="for Prometheus: /metrics, and no file")
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -75,5 +77,6 @@ def _run(given: argparse.Namespace) -> int:
 def _make_token(given: argparse.Namespace) -> int:
     from dstore.cli import gateway_actions
 
-    gateway_actions.make_token(given.name, read_only=given.read_only, as_json=given.as_json)
+    rights = ["metrics"] if given.metrics_only else ["read"] if given.read_only else ["read", "write"]
+    gateway_actions.make_token(given.name, rights, as_json=given.as_json)
     return ExitCode.OK

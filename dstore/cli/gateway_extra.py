@@ -4,7 +4,7 @@ import importlib.util
 
 from dstore.core.errors import InvalidRequest
 
-_GATEWAY_MODULES = ("h11", "python_multipart", "starlette", "uvicorn", "uvloop")
+_GATEWAY_MODULES = ("h11", "prometheus_client", "python_multipart", "starlette", "uvicorn", "uvloop")
 
 
 def check_gateway_extra() -> None:

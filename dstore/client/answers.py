@@ -21,7 +21,7 @@ from dstore.core.limits import (
     REPLICAS_MAX,
 )
 from dstore.core.paths import normalize_path, split_path
-from dstore.core.removed import RemovedFile
+from dstore.core.removed import RemovedFile, RemovedPage
 from dstore.core.status import FileDescription
 
 #: Begins with a letter or digit, and has nothing that means anything in a path.
@@ -155,25 +155,40 @@ async def list_removed(namespace: Namespace, path: str, *, recursive: bool) -> A
         Internal: reason ``ANSWER_INVALID``.
         DstoreError: as ``Namespace.list_removed``.
     """
-    prefix = path.removesuffix("/") + "/"
     token, previous_txn = "", 0
     while True:
-        page = await namespace.list_removed(
-            path, recursive=recursive, page_size=LIST_PAGE_SIZE_DEFAULT, page_token=token
+        page = await list_removed_page(
+            namespace, path, recursive, LIST_PAGE_SIZE_DEFAULT, token, after_txn=previous_txn
         )
-        if len(page.entries) > LIST_PAGE_SIZE_DEFAULT:
-            raise invalid_answer(f"{len(page.entries)} entries came in a page of up to {LIST_PAGE_SIZE_DEFAULT}")
-        for entry in page.entries:
-            # What is restored is named by this path.
-            if not _is_path(entry.path) or (entry.path != path and not entry.path.startswith(prefix)):
-                raise invalid_answer(f"{entry.path[:80]!r} is not in {path[:80]!r}")
-            if entry.removed_txn < previous_txn:
-                raise invalid_answer(f"what was removed from {path[:80]!r} is not in order")
-            previous_txn = entry.removed_txn
+        if page.entries:
+            previous_txn = page.entries[-1].removed_txn
         yield page.entries
         token = page.next_page_token
         if not token:
             return
+
+
+async def list_removed_page(
+    namespace: Namespace, path: str, recursive: bool, page_size: int, page_token: str, *, after_txn: int = 0
+) -> RemovedPage:
+    """Return the page of ``list_removed`` that follows the one which gave ``page_token``; nothing is older than it.
+
+    Raises:
+        Internal: reason ``ANSWER_INVALID``.
+        DstoreError: as ``Namespace.list_removed``.
+    """
+    page = await namespace.list_removed(path, recursive=recursive, page_size=page_size, page_token=page_token)
+    if len(page.entries) > page_size:
+        raise invalid_answer(f"{len(page.entries)} entries came in a page of up to {page_size}")
+    prefix = path.removesuffix("/") + "/"
+    for entry in page.entries:
+        # What is restored is named by this path.
+        if not _is_path(entry.path) or (entry.path != path and not entry.path.startswith(prefix)):
+            raise invalid_answer(f"{entry.path[:80]!r} is not in {path[:80]!r}")
+        if entry.removed_txn < after_txn:
+            raise invalid_answer(f"what was removed from {path[:80]!r} is not in order")
+        after_txn = entry.removed_txn
+    return page
 
 
 def _is_path(path: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from dstore.client import answers, many_files
-from dstore.client.arguments import LocalPath, check_mode, check_page_size, check_version, precondition_of
+from dstore.client.arguments import LocalPath, check_mode, check_page_size, precondition_of
 from dstore.client.contact import Contact, Services
 from dstore.client.fetching import Fetching
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
@@ -14,8 +14,8 @@ from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_files import LocalTarget
 from dstore.client.ranges import Range, reading_of
 from dstore.client.reader import FileReader
+from dstore.client.removed_files import RemovedFiles
 from dstore.client.renaming import rename
-from dstore.client.restoring import restore
 from dstore.client.session import Progress
 from dstore.client.storing import Storing
 from dstore.client.walking import FileList, walk
@@ -26,7 +26,6 @@ from dstore.core.files import ClusterInfo, FileInfo, FilePage, RemoveResult
 from dstore.core.ids import ClusterId, RequestId, Version
 from dstore.core.limits import CLIENT_PATIENCE_S, LIST_PAGE_SIZE_DEFAULT
 from dstore.core.paths import normalize_path
-from dstore.core.removed import RemovedFile, RestoreResult
 from dstore.core.status import ClusterStatus, FileDescription
 from dstore.crypto.keys import Keyring
 
@@ -37,7 +36,7 @@ T = TypeVar("T")
 _DESCRIBE_PAGE_SIZE = 1_000
 
 
-class AsyncClient:
+class AsyncClient(RemovedFiles):
     """A cluster, seen from one event loop. Use it as an asynchronous context manager, or await it and close it.
 
     Paths are absolute. Everything that is read was verified against what its writer sealed; ``stat``, ``list`` and
@@ -115,6 +114,14 @@ class AsyncClient:
             NotReady: reason ``NOT_A_DSTORE_MASTER``, ``WRONG_CLUSTER`` or ``FORKED``.
         """
         return await self._contact.cluster()
+
+    async def key_ids(self) -> tuple[bytes, ...]:
+        """Return what names the keys that this client has, the active one first; nothing can be opened with it.
+
+        Raises:
+            DstoreError: as ``cluster``, and what loading the keys raises.
+        """
+        return (await self._contact.session()).keyring.key_ids
 
     async def status(self) -> ClusterStatus:
         """Return the health of the cluster on one screen."""
@@ -367,33 +374,3 @@ class AsyncClient:
         return await (await self._contact.namespace()).remove(
             path, recursive=recursive, request_id=RequestId(self._random.uuid())
         )
-
-    async def list_removed(self, path: str = "/", *, recursive: bool = True) -> AsyncIterator[RemovedFile]:
-        """Yield what was removed or replaced and can be restored, oldest removal first.
-
-        Args:
-            path: a directory, or a file, that is or was.
-            recursive: also what was in directories below; a tree that was removed in one step is one entry then.
-        """
-        path = normalize_path(path)
-        async for entries in answers.list_removed(await self._contact.namespace(), path, recursive=recursive):
-            for entry in entries:
-                yield entry
-
-    async def restore(self, path: str, *, to: str | None = None, version: Version | int | None = None) -> RestoreResult:
-        """Bring back a removed or replaced file, or a removed directory with all that was removed with it.
-
-        What stops half-way is finished by calling it again.
-
-        Args:
-            to: where it is to be; where it was, unless given. Nothing may be there.
-            version: which of all that were there; the one that went last, unless given.
-
-        Raises:
-            NotFound: reason ``NOT_RESTORABLE`` or ``PARENT_REMOVED``.
-            AlreadyExists: reason ``FILE_EXISTS`` or ``STILL_LIVE``.
-            WrongKey, Corrupt: as ``get``; files of a tree that this is about stay removed, all others are back.
-        """
-        path = normalize_path(path)
-        target = path if to is None else normalize_path(to)
-        return await restore(await self._contact.session(), path, target, check_version(version))

@@ -9,11 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dstore.client.client import AsyncClient
+from dstore.core.environment import Clock, Random
 from dstore.core.errors import InvalidRequest, Unavailable
 from dstore.gateway.body import Body
+from dstore.gateway.cluster_view import ClusterView
 from dstore.gateway.conditions import Conditions, parse_conditions
 from dstore.gateway.identities import ANYBODY, Identity, Right
 from dstore.gateway.limits import DOWNLOADS_MAX, QUEUE_TIMEOUT_S, UPLOADS_MAX
+from dstore.gateway.metrics import HttpMetrics
+from dstore.gateway.tickets import Tickets
 
 
 class Slots:
@@ -52,9 +56,21 @@ class Gateway:
     """
 
     client: AsyncClient
+    metrics: HttpMetrics
+    view: ClusterView
+    tickets: Tickets
     upload_size_bytes_max: int | None = None
     uploads: Slots = field(default_factory=lambda: Slots(UPLOADS_MAX))
     downloads: Slots = field(default_factory=lambda: Slots(DOWNLOADS_MAX))
+
+
+def make_gateway(
+    client: AsyncClient, *, clock: Clock, random: Random, upload_size_bytes_max: int | None = None
+) -> Gateway:
+    """Return a gateway to one cluster; whoever opened the client closes it, after ``view``."""
+    return Gateway(
+        client, HttpMetrics(clock), ClusterView(client, clock), Tickets(clock, random), upload_size_bytes_max
+    )
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from starlette.responses import Response
 
 from dstore.core.errors import AlreadyExists, InvalidRequest, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo
-from dstore.core.limits import LIST_PAGE_SIZE_DEFAULT, LIST_PAGE_SIZE_MAX
 from dstore.core.paths import normalize_path
 from dstore.gateway.answers import FileResponse, JsonResponse, info_value
 from dstore.gateway.attributes import attributes_of, headers_from
@@ -12,10 +11,10 @@ from dstore.gateway.byte_ranges import parse_range
 from dstore.gateway.conditions import Verdict, entity_tag, http_date, judge, may_use_range
 from dstore.gateway.exchange import Call
 from dstore.gateway.limits import PIECE_SIZE_BYTES
+from dstore.gateway.queries import flag_of, page_size_of
 from dstore.gateway.storing import find, precondition_failed, store_if
 from dstore.gateway.targets import disposition, location, store_path
 
-_TRUE = {"true": True, "1": True, "false": False, "0": False}
 #: A file shown by a browser may not run scripts as this gateway, nor be taken for something else than it is.
 _FILE_HEADERS = {
     "Accept-Ranges": "bytes",
@@ -110,7 +109,7 @@ async def _make_directory(call: Call, path: str) -> Response:
 async def delete_path(call: Call) -> Response:
     """Remove a file, an empty directory, or with ``recursive`` a tree; it can be restored for a time."""
     path = store_path(call.rest)
-    recursive = _flag(call, "recursive")
+    recursive = flag_of(call.request.query_params, "recursive")
     await _check_conditions(call, path)
     result = await call.client.remove(path, recursive=recursive)
     return JsonResponse({"path": path, "files": result.files, "directories": result.directories})
@@ -162,21 +161,9 @@ async def list_directory(call: Call, path: str) -> Response:
         NotADirectory, NotFound: there is no such directory.
     """
     query = call.request.query_params
-    limit = query.get("limit", str(LIST_PAGE_SIZE_DEFAULT))
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= LIST_PAGE_SIZE_MAX):
-        raise InvalidRequest(
-            f"limit is {limit[:40]!r}, not a number from 1 to {LIST_PAGE_SIZE_MAX}.", reason="LIMIT_INVALID"
-        )
-    page = await call.client.list_page(path, page_size=int(limit), page_token=query.get("cursor", ""))
+    page = await call.client.list_page(path, page_size=page_size_of(query), page_token=query.get("cursor", ""))
     value = {"path": path, "files": [info_value(info) for info in page.entries]}
     return JsonResponse(value | {"next_cursor": page.next_page_token or None})
-
-
-def _flag(call: Call, name: str) -> bool:
-    value = call.request.query_params.get(name, "false")
-    if value not in _TRUE:
-        raise InvalidRequest(f"{name} is {value[:40]!r}, not true or false.", reason="QUERY_INVALID")
-    return _TRUE[value]
 
 
 async def _check_conditions(call: Call, path: str) -> None:

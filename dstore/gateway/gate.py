@@ -13,6 +13,7 @@ from dstore.gateway.body import Disconnected
 from dstore.gateway.exchange import Exchange
 from dstore.gateway.hosts import HostRule
 from dstore.gateway.limits import HEADERS_SIZE_BYTES_MAX, REQUESTS_MAX
+from dstore.gateway.metrics import HttpMetrics
 from dstore.gateway.statuses import error_body, headers_of, headers_too_large, status_of
 from dstore.gateway.targets import decode_target
 
@@ -23,12 +24,12 @@ _log = logging.getLogger("dstore.gateway")
 class Gate:
     """An ASGI application around another one, which finds its ``Exchange`` in ``scope["dstore"]``."""
 
-    def __init__(self, inner: ASGIApp, *, hosts: HostRule, clock: Clock, random: Random) -> None:
+    def __init__(self, inner: ASGIApp, *, hosts: HostRule, metrics: HttpMetrics, clock: Clock, random: Random) -> None:
         self._inner = inner
         self._hosts = hosts
         self._clock = clock
         self._random = random
-        self._request_count = 0
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -36,17 +37,24 @@ class Gate:
         headers = Headers(scope=scope)
         exchange = scope["dstore"] = Exchange(request_id(headers, self._random))
         started_s = self._clock.monotonic_s()
-        self._request_count += 1
+        self._metrics.begin()
         try:
-            await self._answer(scope, headers, receive, _named(send, exchange))
+            await self._answer(scope, headers, self._counted(receive), self._named(send, exchange))
         finally:
-            self._request_count -= 1
+            duration_s = self._clock.monotonic_s() - started_s
+            self._metrics.end(
+                method=scope["method"],
+                route=exchange.route,
+                status=exchange.status,
+                is_gone=exchange.is_gone,
+                duration_s=duration_s,
+            )
             _log.info(
                 "%s %s %s %.0f ms identity=%s request_id=%s",
                 scope["method"],
                 exchange.route,
                 _outcome(exchange),
-                1000 * (self._clock.monotonic_s() - started_s),
+                1000 * duration_s,
                 exchange.identity.name,
                 exchange.request_id,
             )
@@ -77,7 +85,7 @@ class Gate:
             _log.warning("request %s broke off: %r", exchange.request_id, failure)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        if self._request_count > REQUESTS_MAX:
+        if self._metrics.request_count > REQUESTS_MAX:
             raise Unavailable(
                 f"The gateway has {REQUESTS_MAX} requests under way; try again in a moment.",
                 reason="GATEWAY_BUSY",
@@ -93,7 +101,32 @@ class Gate:
                 "The request has both Content-Length and Transfer-Encoding; send one of them.",
                 reason="LENGTH_AMBIGUOUS",
             )
-        self._hosts.check(headers)
+        self._hosts.check(headers, is_page=scope["method"] == "GET" and scope["raw_path"] == b"/")
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Return a ``receive`` that counts what comes."""
+
+        async def receive_counted() -> Message:
+            message = await receive()
+            self._metrics.receive(len(message.get("body", b"")))
+            return message
+
+        return receive_counted
+
+    def _named(self, send: Send, exchange: Exchange) -> Send:
+        """Return a ``send`` that gives every answer the id of its request, and counts what is sent."""
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = exchange.request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            else:
+                self._metrics.send(len(message.get("body", b"")))
+            await send(message)
+
+        return send_named
 
 
 def _outcome(exchange: Exchange) -> str:
@@ -118,17 +151,3 @@ async def send_error(send: Callable[[Message], Awaitable[None]], error: DstoreEr
         headers[name] = value
     await send(message)
     await send({"type": "http.response.body", "body": body})
-
-
-def _named(send: Send, exchange: Exchange) -> Send:
-    """Return a ``send`` that gives every answer the id of its request."""
-
-    async def send_named(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            exchange.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = exchange.request_id
-            headers["X-Content-Type-Options"] = "nosniff"
-        await send(message)
-
-    return send_named

@@ -28,8 +28,11 @@ class HostRule:
         self._names = None if names is None else frozenset(name.lower() for name in names)
         self._takes_other_origins = takes_other_origins
 
-    def check(self, headers: Headers) -> None:
+    def check(self, headers: Headers, *, is_page: bool = False) -> None:
         """Return when the request may be carried out.
+
+        Args:
+            is_page: it gets the page itself, which says nothing and may be linked to from anywhere.
 
         Raises:
             PermissionDenied: reason ``HOST_UNKNOWN`` or ``ORIGIN_FOREIGN``.
@@ -42,7 +45,8 @@ class HostRule:
             )
         origin = headers.get("origin")
         is_foreign = origin is not None and origin.partition("://")[2] != host
-        if not self._takes_other_origins and (is_foreign or headers.get("sec-fetch-site") == "cross-site"):
+        is_foreign = is_foreign or headers.get("sec-fetch-site") == "cross-site"
+        if is_foreign and not is_page and not self._takes_other_origins:
             raise PermissionDenied(
                 "A page of another site sent this request, and this gateway asks for no token; that is refused, so "
                 "that no page can use the files of whoever looks at it. Start the gateway with --tokens.",

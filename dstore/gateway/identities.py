@@ -35,6 +35,8 @@ class Right(Enum):
 
     READ = "read"
     WRITE = "write"
+    #: For what watches the gateway and has no business with files.
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _check(name: str, table: Any, *, where: str) -> tuple[bytes, Identity]:
         or not rights
         or not all(isinstance(right, str) and right in known for right in rights)
     ):
-        raise _invalid(where, f'rights of [tokens.{name}] is not a list of "read" and "write"')
+        raise _invalid(where, f'rights of [tokens.{name}] is not a list of "read", "write" and "metrics"')
     return bytes.fromhex(digest), Identity(name, frozenset(Right(right) for right in rights))
 
 

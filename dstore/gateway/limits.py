@@ -22,6 +22,12 @@ DOWNLOADS_MAX = 16
 QUEUE_TIMEOUT_S = 30.0
 #: What is read from the store and given to a connection at a time.
 PIECE_SIZE_BYTES = MIB
+#: How old the state of the cluster may be that is shown, and how long the master may take to tell it: a page that is
+#: looked at asks every two seconds.
+STATUS_AGE_S_MAX = 1.0
+STATUS_TIMEOUT_S = 3.0
+#: Long enough to begin a download, and to go on with one that broke off.
+TICKET_LIFETIME_S = 300
 #: A body of JSON that is read whole.
 DOCUMENT_SIZE_BYTES_MAX = 64 * KIB
 #: Headers of one part of a form, and parts of one form.

@@ -8,7 +8,7 @@ import sys
 
 from dstore.client.connect import connect_async
 from dstore.gateway.config import GatewayConfig
-from dstore.gateway.exchange import Gateway
+from dstore.gateway.exchange import make_gateway
 from dstore.gateway.hosts import host_rule
 from dstore.gateway.identities import load_identities
 from dstore.gateway.limits import PATIENCE_S
@@ -17,6 +17,7 @@ from dstore.gateway.server import HttpServer
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.process import run_server, setup_logging
+from dstore.system.process_metrics import ProcessMetrics
 
 
 def run(config: GatewayConfig) -> None:
@@ -37,6 +38,7 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
     """
     config.check()
     identities = None if config.tokens_file is None else load_identities(config.tokens_file)
+    clock, random = SystemClock(), SystemRandom()
     client = connect_async(config.endpoint, profile=config.profile, key_file=config.key_file, patience_s=PATIENCE_S)
     async with contextlib.AsyncExitStack() as stack:
         if config.directory is not None:
@@ -45,12 +47,16 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
             lock.acquire()
             stack.callback(lock.release)
         await stack.enter_async_context(client)
+        gateway = make_gateway(client, clock=clock, random=random, upload_size_bytes_max=config.upload_size_bytes_max)
+        stack.push_async_callback(gateway.view.close)
+        measuring = asyncio.create_task(ProcessMetrics(gateway.metrics.registry, clock).run(), name="process-metrics")
+        stack.callback(measuring.cancel)
         application = make_application(
-            Gateway(client, config.upload_size_bytes_max),
+            gateway,
             identities,
             host_rule(config.host, config.allowed_hosts, has_tokens=identities is not None),
-            clock=SystemClock(),
-            random=SystemRandom(),
+            clock=clock,
+            random=random,
         )
         files = config.certificate_file, config.certificate_key_file
         server = HttpServer(

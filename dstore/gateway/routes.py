@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import InvalidRequest, NotFound
-from dstore.gateway import files, simple
+from dstore.gateway import dashboard, downloading, files, overview, removed, simple
 from dstore.gateway.answers import JsonResponse
 from dstore.gateway.exchange import Call, Exchange, Gateway, Operation
 from dstore.gateway.gate import Gate
@@ -52,7 +52,23 @@ ROUTES: Mapping[str, Mapping[str, Operation]] = {
         "DELETE": Operation(files.delete_path, Right.WRITE),
         "POST": Operation(files.rename_path, Right.WRITE),
     },
+    "/v1/removed": {"GET": Operation(removed.list_removed, Right.READ)},
+    "/v1/removed/{path}": {
+        "GET": Operation(removed.list_removed, Right.READ),
+        "POST": Operation(removed.restore_path, Right.WRITE),
+    },
+    "/v1/tickets/{path}": {
+        # The ticket says who may.
+        "GET": Operation(downloading.use_ticket, None),
+        "POST": Operation(downloading.make_ticket, Right.READ),
+    },
+    "/v1/cluster": {"GET": Operation(overview.show_cluster, Right.READ)},
+    "/v1/gateway": {"GET": Operation(overview.show_gateway, Right.READ)},
+    "/": {"GET": Operation(dashboard.show_page, None)},
+    "/page/{name}": {"GET": Operation(dashboard.show_asset, None)},
+    "/metrics": {"GET": Operation(overview.show_metrics, Right.METRICS)},
     "/healthz": {"GET": Operation(show_health, None)},
+    "/readyz": {"GET": Operation(overview.show_readiness, None)},
     "/openapi.json": {"GET": Operation(show_openapi, None)},
     "/docs": {"GET": Operation(show_docs, None)},
 }
@@ -86,7 +102,7 @@ def make_application(
         for pattern, operations in ROUTES.items()
     ]
     router = Router(routes, redirect_slashes=False, default=_no_such_address)
-    return Gate(router, hosts=hosts, clock=clock, random=random)
+    return Gate(router, hosts=hosts, metrics=gateway.metrics, clock=clock, random=random)
 
 
 class _Address:

@@ -74,9 +74,9 @@ def form_path(file_name: str) -> str:
     return normalize_path("/" + file_name)
 
 
-def location(path: str) -> str:
+def location(path: str, *, below: str = "/v1/files") -> str:
     """Return the address of a path on this gateway."""
-    return "/v1/files" + quote(path, safe="/~")
+    return below + quote(path, safe="/~")
 
 
 def disposition(kind: str, name: str) -> str:

@@ -10,7 +10,7 @@ import httpx
 from store_in_process import RANDOM, InProcessCluster, RealClock
 
 from dstore.client.client import AsyncClient
-from dstore.gateway.exchange import Gateway
+from dstore.gateway.exchange import make_gateway
 from dstore.gateway.hosts import host_rule
 from dstore.gateway.identities import Identities
 from dstore.gateway.routes import make_application
@@ -86,8 +86,9 @@ async def gateway_in_process(
     client: AsyncClient | None = None,
 ) -> AsyncIterator[GatewayInProcess]:
     client = client or cluster.client()
+    gateway = make_gateway(client, clock=RealClock(), random=RANDOM, upload_size_bytes_max=upload_size_bytes_max)
     application = make_application(
-        Gateway(client, upload_size_bytes_max),
+        gateway,
         identities,
         host_rule("127.0.0.1", (), has_tokens=identities is not None),
         clock=RealClock(),
@@ -99,3 +100,4 @@ async def gateway_in_process(
         yield GatewayInProcess(address, cluster.client())
     finally:
         await server.stop()
+        await gateway.view.close()
