@@ -65,10 +65,11 @@ IN_TURN: tuple[tuple[str, str, int], ...] = (
 STARTING = {"node start", "up"}
 #: What these print is data; with --json they tell on stderr what they did.
 DATA_ON_STDOUT = {"cat": "/large", "head": "-n 1 /large", "tail": "-n 1 /large"}
+_LISTEN = "--listen 127.0.0.1:0 --http-listen 127.0.0.1:0"
 #: These stay in the foreground, and say in one line that they are ready.
 SERVERS = {
-    "master run": "--dir {home}/other-master --listen 127.0.0.1:0 --http-listen 127.0.0.1:0",
-    "chunkserver run": "--dir {home}/other --name other --listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --master {endpoint}",
+    "master run": f"--dir {{home}}/other-master {_LISTEN}",
+    "chunkserver run": f"--dir {{home}}/other-cs --name other --master {{endpoint}} {_LISTEN}",
     "gateway run": "--listen 127.0.0.1:0",
 }
 
