@@ -18,6 +18,7 @@ need iproute2 command ip
 need nftables command nft
 need curl command curl
 need zsh command zsh
+need chromium command chromium
 ((${#missing[@]})) || exit 0
 
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
