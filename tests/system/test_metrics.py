@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).parents[2]
 #: ``M`` in the documents is the master, ``C`` a chunkserver; the side port of a server is 100 above its own.
 PORT_OF_ROLE = {"M": 100, "C": 101}
+#: ``G`` is a gateway.
+ROLES = (*PORT_OF_ROLE, "G")
 
 
 def scraped(cluster: LocalTestCluster, role: str) -> str:
@@ -33,7 +37,23 @@ def metrics(small_chunks_cluster: LocalTestCluster) -> dict[str, str]:
     wait_until(
         lambda: 'dstore_chunks{state="healthy"} 3.0' in scraped(cluster, "M"), what="the master counts", timeout_s=60
     )
-    return {role: scraped(cluster, role) for role in PORT_OF_ROLE}
+    return {role: scraped(cluster, role) for role in PORT_OF_ROLE} | {"G": scraped_gateway(cluster)}
+
+
+def scraped_gateway(cluster: LocalTestCluster) -> str:
+    """Return what a gateway tells after one request."""
+    command = [sys.executable, "-m", "dstore", "gateway", "run", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=cluster.environ, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            with urllib.request.urlopen(f"{url}/v1/files/some", timeout=30) as answer:
+                assert len(answer.read()) == 3_000_000
+            with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+                text: str = answer.read().decode()
+            return text
+        finally:
+            process.terminate()
 
 
 def families(text: str) -> dict[str, str]:
@@ -46,12 +66,12 @@ def families(text: str) -> dict[str, str]:
 
 def documented(role: str) -> set[str]:
     """Return the metrics that the document lists for a role."""
-    rows = re.findall(r"^\| (`[^|]*`) \| ([MC ]+) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]*`) \| ([MCG ]+) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE)
     assert rows
     return {name for names, roles in rows if role in roles for name in re.findall(r"`(\w+)`", names)}
 
 
-@pytest.mark.parametrize("role", PORT_OF_ROLE)
+@pytest.mark.parametrize("role", ROLES)
 def test_every_metric_has_a_help_text_and_a_row_in_the_document(metrics: dict[str, str], role: str) -> None:
     found = families(metrics[role])
     assert [name for name, help_text in found.items() if len(help_text) < 5] == []
@@ -59,9 +79,10 @@ def test_every_metric_has_a_help_text_and_a_row_in_the_document(metrics: dict[st
     assert found.keys() - documented(role) == set(), "exported, not in the document"
 
 
-@pytest.mark.parametrize("role", PORT_OF_ROLE)
+@pytest.mark.parametrize("role", ROLES)
 def test_labels_are_those_of_the_document(metrics: dict[str, str], role: str) -> None:
     bounded = {"version", "role", "code", "state", "node", "op", "reason", "kind", "le"}
+    bounded |= {"route", "method", "status"}
     bounded |= {"grpc_type", "grpc_service", "grpc_method", "grpc_code"}
     samples = [each for family in text_string_to_metric_families(metrics[role]) for each in family.samples]
     assert {label for sample in samples for label in sample.labels} <= bounded
@@ -81,6 +102,9 @@ def test_calls_commits_and_operations_are_measured(metrics: dict[str, str]) -> N
         ("C", r'dstore_chunk_operation_duration_seconds_count\{op="write"\} [1-9]'),
         ("C", r"dstore_event_loop_lag_seconds_count [1-9]"),
         ("C", r"dstore_disk_capacity_bytes [1-9]"),
+        ("G", r'dstore_http_requests_total\{method="GET",route="/v1/files/\{path\}",status="200"\} 1.0'),
+        ("G", r"dstore_http_sent_bytes_total 3e\+06"),
+        ("G", r"process_resident_memory_bytes [1-9]"),
     ):
         assert re.search(f"^{pattern}", metrics[role], re.MULTILINE), pattern
 
