@@ -72,30 +72,36 @@ def plain_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("DSTORE_ENDPOINT", raising=False)
 
 
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Run pytest without what else is installed for it, most of which takes longer to load than these tests."""
+    others = ("hypothesispytest", "schemathesis", "zarr")
+    return pytester.runpytest_subprocess(*(f"-pno:{name}" for name in others), *arguments)
+
+
 def test_the_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(USES)
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=6)
+    run(pytester, "-W", "error").assert_outcomes(passed=6)
 
 
 def test_another_kind_of_cluster(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CHOOSES % "1")
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
+    run(pytester, "-W", "error").assert_outcomes(passed=1)
 
 
 def test_a_kind_of_cluster_that_cannot_be(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CHOOSES % "0")
-    result = pytester.runpytest_subprocess()
+    result = run(pytester)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines("*A test cluster can have 1 to 16 chunkservers, not 0*")
 
 
 def test_who_does_not_use_them_pays_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(IGNORES)
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    run(pytester).assert_outcomes(passed=1)
 
 
 def test_they_are_listed_with_what_they_do(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("--fixtures")
+    result = run(pytester, "--fixtures")
     result.stdout.fnmatch_lines(
         [
             "*fixtures defined from dstore.testing.plugin*",
