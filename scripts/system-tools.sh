@@ -17,6 +17,7 @@ need libfaketime library faketime/libfaketimeMT.so.1
 need iproute2 command ip
 need nftables command nft
 need curl command curl
+need jq command jq
 need zsh command zsh
 need chromium command chromium
 ((${#missing[@]})) || exit 0

@@ -2,15 +2,15 @@
 
 Three kinds are run, in the order in which they stand on the page:
 
-- `console`: lines that begin with ``$ `` are commands, ``> `` or a backslash at the end of the line before goes on with
+- `console`: lines that begin with ``$ `` are commands, ``>`` or a backslash at the end of the line before goes on with
   one; every other line is what the command printed, errors included. No such line: it prints nothing.
 - `python`: a program of its own. A `text` block right after it is what it printed.
 - `text`: only as the output of a program.
 
-A comment before a block, which no reader of the page sees, says what is special about it:
+Comments, which no reader of the page sees, say what is special:
 
-- ``<!-- first: COMMAND -->`` runs commands that make what the block takes for granted; what they print is ignored.
-- ``<!-- not run: REASON -->`` leaves the block alone.
+- ``<!-- first: COMMAND -->`` runs commands that make what the next block takes for granted; what they print is ignored.
+- ``<!-- not run: REASON -->`` on the line before a block leaves it alone.
 """
 
 import re
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w.-]*)\s*$")
-_COMMENT = re.compile(r"<!-- (?P<kind>first|not run): (?P<text>.*?) -->\s*\Z", re.DOTALL)
+_FIRST = re.compile(r"<!-- first: (.*?) -->", re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: ((?:(?!-->).)*) -->\s*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,13 @@ class Block:
     @property
     def is_first_told(self) -> str:
         """Commands that are run before, or nothing."""
-        return self._comment("first")
+        return "\n".join(_FIRST.findall(self.before))
 
     @property
     def reason_not_run(self) -> str:
         """Why it is not run; empty when it is."""
-        return " ".join(self._comment("not run").split())
-
-    def _comment(self, kind: str) -> str:
-        found = _COMMENT.search(self.before)
-        return found["text"] if found and found["kind"] == kind else ""
+        found = _NOT_RUN.search(self.before)
+        return " ".join(found[1].split()) if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +107,8 @@ def _console_steps(page: Path, block: Block) -> Iterator[Step]:
             if command:
                 yield Step(start, command, tuple(shown))
             command, shown, start = line[2:], [], number
-        elif command and not shown and (line.startswith("> ") or command.endswith("\\")):
-            command += "\n" + line.removeprefix("> ")
+        elif command and not shown and (line.startswith(">") or command.endswith("\\")):
+            command += "\n" + line.removeprefix(">").removeprefix(" ")
         elif command:
             shown.append(line)
         else:

@@ -79,7 +79,7 @@ def test_steps_of_a_page(tmp_path: Path) -> None:
     page.write_text(PAGE)
     assert list(steps(page)) == [
         Step(3, "one", ("printed",)),
-        Step(5, "two \\\n      goes on", ()),
+        Step(5, "two \\\n     goes on", ()),
         Step(7, "three <<EOF\nfour\nEOF", ()),
         Step(13, "make five", None),
         Step(13, "five", ("5",), is_python=True),

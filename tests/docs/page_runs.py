@@ -1,0 +1,55 @@
+"""Runs a page from top to bottom, and says what it leaves out."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from page_blocks import Step, blocks, steps
+from page_shell import PageShell
+from shown_output import fits
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run_page(page: str, directory: Path) -> None:
+    """Run every command and program as the page has it; what each prints must be what is shown.
+
+    It begins in a directory with what a checkout has, without a cluster and without settings.
+    """
+    checkout = directory / "dstore"
+    checkout.mkdir()
+    for path in ROOT.iterdir():
+        if not path.name.startswith("."):
+            (checkout / path.name).symlink_to(path)
+    (checkout / ".venv").symlink_to(sys.prefix)
+    with PageShell(directory, working_directory=checkout) as shell:
+        for step in steps(ROOT / page):
+            _run(shell, page, step, directory)
+
+
+def _run(shell: PageShell, page: str, step: Step, directory: Path) -> None:
+    command = step.command
+    if step.is_python:
+        program = directory / f"line_{step.line}.py"
+        program.write_text(command)
+        command = f"python -W error {shlex.quote(str(program))}"
+    shown = step.shown
+    code, printed = shell.run(command, None if shown is None else lambda lines: fits(shown, lines))
+    report = "\n".join([f"{page}:{step.line} ended with {code}: {step.command}", *printed])
+    assert code == 0, report
+    if shown is not None:
+        assert fits(shown, printed), "\n".join([report, "-- and not as shown:", *shown])
+
+
+def reasons_not_run(page: str) -> list[str]:
+    """Return why blocks of this page are not run, one reason for each of them."""
+    return [block.reason_not_run for block in blocks(ROOT / page) if block.reason_not_run]
+
+
+def hidden_commands(page: str) -> list[str]:
+    """Return lines that look like code to a reader, and are in no block."""
+    outside = "\n".join(block.before for block in blocks(ROOT / page)).splitlines()
+    indented = [
+        line for before, line in zip(["", *outside], outside, strict=False) if not before and line[:4] == "    "
+    ]
+    return [line for line in indented if not line.lstrip().startswith(("-", "*", "<!--"))]

@@ -1,0 +1,26 @@
+"""What an operator is told to type works: every command of docs/operations, and what it prints."""
+
+from pathlib import Path
+
+import pytest
+from page_runs import hidden_commands, reasons_not_run, run_page
+
+#: Each page, and how many of its blocks are not run; each of those says why on the page.
+PAGES = {
+    "docs/operations/day-1.md": 1,
+    "docs/operations/day-2.md": 0,
+    "docs/operations/disaster-recovery.md": 0,
+    "docs/operations/upgrade.md": 0,
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_operations_page(page: str, tmp_path: Path) -> None:
+    run_page(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_not_run_of_an_operations_page(page: str) -> None:
+    reasons = reasons_not_run(page)
+    assert (len(reasons), all(len(reason) > 10 for reason in reasons)) == (PAGES[page], True), reasons
+    assert hidden_commands(page) == []
