@@ -17,11 +17,15 @@ def run_page(page: str, directory: Path) -> None:
     It begins in a directory with what a checkout has, without a cluster and without settings.
     """
     checkout = directory / "dstore"
-    checkout.mkdir()
+    (checkout / ".venv").mkdir(parents=True)
     for path in ROOT.iterdir():
         if not path.name.startswith("."):
             (checkout / path.name).symlink_to(path)
-    (checkout / ".venv").symlink_to(sys.prefix)
+    for path in Path(sys.prefix).iterdir():
+        if path.name != ".ready":
+            (checkout / ".venv" / path.name).symlink_to(path)
+    # For make it is set up, however old the environment is in which the tests run.
+    (checkout / ".venv/.ready").touch()
     with PageShell(directory, working_directory=checkout) as shell:
         for step in steps(ROOT / page):
             _run(shell, page, step, directory)
