@@ -18,6 +18,8 @@ from dstore.gateway.statuses import error_body, headers_of, headers_too_large, s
 from dstore.gateway.targets import decode_target
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+#: What machines and pages ask for every few seconds; when all is well, it is not worth a line.
+_POLLED = frozenset({"/v1/cluster", "/v1/gateway", "/metrics", "/healthz", "/readyz"})
 _log = logging.getLogger("dstore.gateway")
 
 
@@ -49,7 +51,9 @@ class Gate:
                 is_gone=exchange.is_gone,
                 duration_s=duration_s,
             )
-            _log.info(
+            is_dull = exchange.route in _POLLED and exchange.status == 200
+            _log.log(
+                logging.DEBUG if is_dull else logging.INFO,
                 "%s %s %s %.0f ms identity=%s request_id=%s",
                 scope["method"],
                 exchange.route,

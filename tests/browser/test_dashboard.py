@@ -240,6 +240,21 @@ def test_nothing_there(watched: Watched) -> None:
     assert "404" in watched.refusals.pop()
 
 
+def test_a_cluster_that_does_not_answer(watched: Watched) -> None:
+    page = watched.open()
+    expect(page.locator("#health")).to_contain_text("Healthy")
+    message = "The master is <b>away</b>; see whether it runs."
+    error = {"error": {"reason": "MASTER_UNREACHABLE", "message": message, "request_id": "1"}}
+    page.route("**/v1/cluster", lambda route: route.fulfill(status=503, json=error))
+    expect(page.locator("#banner")).to_have_text(message)
+    expect(page.locator("#health")).to_contain_text("Unknown")
+    expect(page.locator("#health")).not_to_contain_text("HEALTH_OK")
+    page.unroute("**/v1/cluster")
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator("#health")).to_contain_text("Healthy")
+    assert all("503" in watched.refusals.pop() for _ in watched.refusals[:])
+
+
 def test_state_charts_and_fingerprints(watched: Watched, cluster: LocalCluster, client: Client) -> None:
     page = watched.open()
     expect(page.locator("#health")).to_contain_text("Healthy")

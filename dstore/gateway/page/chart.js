@@ -4,6 +4,8 @@ import { el, setText, svg } from "./dom.js";
 import { duration } from "./format.js";
 
 const POINTS = 90;
+// A chart that begins shows less, so that it is seen to move.
+const POINTS_AT_FIRST = 30;
 const WIDTH = 300;
 const HEIGHT = 96;
 
@@ -28,6 +30,7 @@ export class Chart {
     );
     this.values = series.map(() => el("strong", { text: "–" }));
     this.top = el("span", { class: "top" });
+    this.since = el("span", {});
     this.note = el("span", {});
     this.when = el("span", { text: "now" });
     this.element = el(
@@ -37,7 +40,7 @@ export class Chart {
       el("ul", { class: "legend" }, ...series.map(({ name, kind }, index) =>
         el("li", {}, el("i", { class: kind }), el("span", { text: name }), this.values[index]))),
       el("div", { class: "plot" }, this.plot, this.top),
-      el("p", { class: "axis" }, el("span", { text: `${duration(POINTS * intervalS)} ago` }), this.note, this.when),
+      el("p", { class: "axis" }, this.since, this.note, this.when),
     );
     this.plot.addEventListener("pointermove", (event) => this.#hover(event));
     this.plot.addEventListener("pointerleave", () => this.#leave());
@@ -67,17 +70,26 @@ export class Chart {
       this.areas[index].setAttribute("d", last === undefined ? "" : `${line}V${HEIGHT}H${known[0][0].toFixed(1)}Z`);
     });
     setText(this.top, this.write(top));
+    setText(this.since, `${duration((this.#span() - 1) * this.intervalS)} ago`);
     this.#tell();
   }
 
   #x(at) {
-    return WIDTH - (this.history.length - 1 - at) * (WIDTH / (POINTS - 1));
+    return WIDTH - (this.history.length - 1 - at) * this.#step();
+  }
+
+  #step() {
+    return WIDTH / (this.#span() - 1);
+  }
+
+  #span() {
+    return Math.max(POINTS_AT_FIRST, this.history.length);
   }
 
   #hover(event) {
     const box = this.plot.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * WIDTH;
-    const back = Math.round((WIDTH - x) / (WIDTH / (POINTS - 1)));
+    const back = Math.round((WIDTH - x) / this.#step());
     this.hovered = Math.min(Math.max(back, 0), Math.max(this.history.length - 1, 0));
     this.#tell();
   }

@@ -88,7 +88,7 @@ async function poll() {
   const cluster = state.value ?? null;
   if (now !== null) gateway = now;
   warn(told.reason ?? null, state.reason ?? null, now !== null);
-  overview.show({ gateway: now, cluster, before });
+  overview.show({ gateway: now, cluster, before, failure: state.reason ?? null });
   showStatus(cluster);
 }
 
@@ -125,6 +125,11 @@ document.addEventListener("visibilitychange", () => void poll());
 document.getElementById("sign-out").addEventListener("click", () => {
   setToken("");
   location.reload();
+});
+// The address names the view, so this is no link to a part of the page.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  content.focus();
 });
 // What is dropped beside the browser must not replace the page.
 for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());

@@ -55,7 +55,7 @@ function updateRow(row, node) {
   setText(chunks, [count(node.chunks), ...less].join(", "));
   setText(groups, `${count(node.groups)}${node.filling_groups > 0 ? `, ${count(node.filling_groups)} filling` : ""}`);
   setText(moves, movesOf(node));
-  setText(heard, node.heard_s_ago === null ? "never" : `${duration(node.heard_s_ago)} ago`);
+  setText(heard, heardOf(node.heard_s_ago));
 }
 
 function showDisk(cell, node) {
@@ -66,6 +66,11 @@ function showDisk(cell, node) {
   bar.className = `fill ${share >= 0.95 ? "bad" : share >= 0.85 ? "warn" : "good"}`;
   bar.firstElementChild.style.width = `${Math.max(100 * share, 0.5)}%`;
   setText(text, `${size(node.used_bytes)} of ${size(node.total_bytes)}, ${percent(share)}`);
+}
+
+function heardOf(seconds) {
+  if (seconds === null) return "never";
+  return seconds < 2 ? "just now" : `${duration(seconds)} ago`;
 }
 
 function movesOf(node) {

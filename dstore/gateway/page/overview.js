@@ -35,9 +35,9 @@ export class Overview {
     );
   }
 
-  /** Show what was polled; each is null while it is not known. `before` is the gateway's answer before. */
-  show({ gateway, cluster, before }) {
-    this.health.show(cluster);
+  /** Show what was polled; each is null while it is not known. `failure` says why not. `before` is the gateway's answer before. */
+  show({ gateway, cluster, before, failure }) {
+    this.health.show(cluster, failure);
     this.nodes.show(cluster);
     this.element.setAttribute("aria-busy", cluster === null ? "true" : "false");
     if (cluster !== null) reconcile(this.tiles, tilesOf(cluster), { key: (tile) => tile.name, make: makeTile, update: updateTile });
@@ -48,7 +48,7 @@ export class Overview {
     this.charts.gateway.push(gatewayRates(gateway, before));
     this.charts.cluster.push(cluster === null ? [null, null] : [cluster.traffic.write_bytes_per_s, cluster.traffic.read_bytes_per_s]);
     this.charts.repair.push(cluster === null ? [null, null] : [cluster.traffic.copied_bytes_per_s, cluster.traffic.scrubbed_bytes_per_s]);
-    this.charts.cluster.tell("all copies, all clients");
+    this.charts.cluster.tell("over the network");
     if (cluster !== null) this.charts.repair.tell(leftOf(cluster.repair));
   }
 }
@@ -76,18 +76,17 @@ function healthCard() {
     el("div", { class: "headline" }, mark, el("div", {}, el("div", { class: "title" }, title, code), summary)),
     checks,
   );
-  function show(cluster) {
-    if (cluster === null) return;
-    const look = HEALTH[cluster.health] ?? UNKNOWN;
+  function show(cluster, failure) {
+    const look = HEALTH[cluster?.health] ?? UNKNOWN;
     element.className = `card health ${look.kind}`;
     if (mark.dataset.image !== look.image) {
       mark.replaceChildren(icon(look.image));
       mark.dataset.image = look.image;
     }
     setText(title, look.title);
-    setText(code, cluster.health);
-    setText(summary, cluster.summary || wellBeing(cluster));
-    reconcile(checks, cluster.checks, { key: (check) => check.code, make: makeCheck, update: updateCheck });
+    setText(code, cluster?.health ?? "");
+    setText(summary, cluster === null ? failure.message : cluster.summary || wellBeing(cluster));
+    reconcile(checks, cluster?.checks ?? [], { key: (check) => check.code, make: makeCheck, update: updateCheck });
   }
   return { element, show };
 }
@@ -126,7 +125,7 @@ function tilesOf(cluster) {
   const odd = [["filling", states.filling], ["degraded", states.degraded], ["unavailable", states.unavailable]].filter(([, number]) => number > 0);
   const used = cluster.total_bytes > 0 ? cluster.used_bytes / cluster.total_bytes : 1;
   return [
-    { name: "Nodes", value: `${cluster.nodes_up} / ${cluster.nodes_total}`, more: "up", kind: cluster.nodes_up < cluster.nodes_total ? "bad" : "" },
+    { name: "Nodes", value: `${cluster.nodes_up} / ${cluster.nodes_total}`, more: "up", kind: cluster.nodes_up < cluster.nodes_total ? "warn" : "" },
     { name: "Files", value: count(cluster.files), more: `${size(cluster.logical_bytes)} in ${counted(cluster.directories, "folder")}`, kind: "" },
     { name: "Chunks", value: count(cluster.chunks), more: lacking === 0 ? `${cluster.replicas} copies of each` : `${count(cluster.under_replicated_chunks)} lack copies, ${count(cluster.unavailable_chunks)} unavailable`, kind: cluster.unavailable_chunks > 0 ? "bad" : lacking > 0 ? "warn" : "" },
     { name: "Groups", value: count(cluster.groups), more: odd.length === 0 ? "all whole" : odd.map(([word, number]) => `${count(number)} ${word}`).join(", "), kind: states.unavailable > 0 ? "bad" : odd.length > 0 ? "warn" : "" },
