@@ -160,9 +160,12 @@ function keysCard() {
   function show(gateway) {
     reconcile(list, gateway.keys, {
       key: (each) => each.id,
-      make: () => el("li", {}, icon("key"), el("code", {}), el("span", { class: "pill good", text: "active" })),
+      // Its beginning is what the command calls a fingerprint.
+      make: () => el("li", {}, icon("key"), el("code", {}, el("strong", {}), el("span", {})), el("span", { class: "pill good", text: "active" })),
       update: (item, each) => {
-        setText(item.children[1], each.id.match(/.{1,4}/g).join(" "));
+        const [start, rest] = item.children[1].children;
+        setText(start, each.id.slice(0, 8));
+        setText(rest, each.id.slice(8));
         item.children[2].hidden = !each.is_active;
       },
     });
