@@ -213,7 +213,8 @@ def test_requests_made_from_the_document(
     finished = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, timeout=110, check=False)
     report = finished.stdout.decode(errors="replace")
     assert finished.returncode == 0, report + finished.stderr.decode(errors="replace")
-    count = sum(len(operations) for operations in ROUTES.values())
+    # It does not ask for what it was started with, the document itself.
+    count = sum(len(operations) for operations in ROUTES.values()) - 1
     assert f"Tested: {count}\n" in report, report
     assert "defect" not in gateway.errors.read_text()
 
