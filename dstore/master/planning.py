@@ -61,6 +61,7 @@ class Planning:
         self._views = GroupViews()
         self._moves: tuple[Move, ...] = ()
         self._balanced_s: float | None = None
+        self._switches = shared.switches
 
     async def step(self, facts: Facts, leader_epoch: int) -> None:
         """Do one round.
@@ -85,9 +86,10 @@ class Planning:
 
     def _balance(self, servers: Sequence[PlannedServer], groups: Sequence[PlannedGroup]) -> tuple[MemberChange, ...]:
         shared, now_s = self._shared, self._now_s()
+        if shared.switches is not self._switches:
+            # Whoever resumes it wants to see it move, also when it was paused for less than a round.
+            self._switches, self._moves, self._balanced_s = shared.switches, (), None
         if shared.switches.balance_is_paused:
-            # Whoever resumes it wants to see it move.
-            self._moves, self._balanced_s = (), None
             return ()
         if self._balanced_s is None or now_s - self._balanced_s >= _BALANCE_INTERVAL_S:
             self._balanced_s = now_s

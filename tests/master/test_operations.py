@@ -241,6 +241,17 @@ async def test_balancing_can_be_paused(model: ModelCluster) -> None:
     assert await memberships(model, 6) > 0
 
 
+async def test_balancing_that_is_resumed_begins_at_once(model: ModelCluster) -> None:
+    """Not after the rest of the time that is between two plans, even when the planner never saw the pause."""
+    admin = model.harness.master.admin
+    await model.step(3)
+    await model.start(6)
+    await admin.balance_cluster(PauseAction.PAUSE)
+    await admin.balance_cluster(PauseAction.RESUME)
+    await model.step(3)
+    assert await memberships(model, 6) > 0
+
+
 async def test_disks_without_room_stay_uneven_and_it_is_said_why(empty: MasterHarness) -> None:
     model = ModelCluster(empty)
     await model.start(1, 2, 3)
