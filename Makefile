@@ -22,7 +22,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade
 
-.PHONY: help setup proto fmt check test sim sweep chaos docs demo bench cluster-up cluster-down cluster-status test-containers test-install lock
+.PHONY: help setup proto reference fmt check test sim sweep chaos docs demo bench cluster-up cluster-down cluster-status test-containers test-install lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ setup: .venv/.ready .venv-proto/.ready ## Install everything for development int
 
 proto: .venv-proto/.ready ## Generate dstore/v1 from protos/
 	scripts/generate.sh
+
+reference: .venv/.ready ## Write docs/reference from docstrings, protos, the command's grammar and the OpenAPI document
+	.venv/bin/python -m scripts.reference
 
 fmt: .venv/.ready ## Format Python and protos, and fix what can be fixed
 	.venv/bin/ruff check --fix-only --quiet .
@@ -41,11 +44,13 @@ check: .venv/.ready .venv-proto/.ready ## Lint, types, import contracts, protos,
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy --explicit-package-bases --package scripts.reference
 	printf '%s\n' tests/*/conftest.py | xargs -n 1 .venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code
 	scripts/generate.sh --check
+	.venv/bin/python -m scripts.reference --check
 	.venv/bin/hadolint Dockerfile
 
 test: .venv/.ready ## Run the tests
