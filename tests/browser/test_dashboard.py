@@ -4,10 +4,13 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster import free_ports
 from page_driver import FAINT, NAMELESS, Watched, chromium, gateway_process, watched_page
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -320,37 +323,43 @@ def test_tokens_and_a_gateway_that_goes_away(
     tokens.write_text(token_table("viewer", "seen", ["read"]) + token_table("watcher", "watched", ["metrics"]))
     tokens.chmod(0o600)
     client.put("/private.bin", content := os.urandom(2 * MIB))
-    with gateway_process(cluster, tmp_path / "errors", "--tokens", str(tokens)) as url:
-        port = int(url.rpartition(":")[2])
-        session = watched_page(browser, url)
-        watched = session.__enter__()
-        page = watched.open("files/")
-        for token, refusal in (("wrong", "not known"), ("watched", "no right to read"), ("schön", "no token")):
-            page.get_by_label("Token").fill(token)
-            click(page, "Sign in")
-            expect(page.locator("main").get_by_role("alert")).to_contain_text(refusal)
-        page.get_by_label("Token").fill("seen")
+    # Below the ports that connections take, for it has to be free again later.
+    start = partial(gateway_process, cluster, tmp_path / "errors", "--tokens", str(tokens))
+    port = free_ports(1, ports=range(13_000, 14_000))
+    with ExitStack() as stack:
+        with start(port=port) as url:
+            page = stack.enter_context(watched_page(browser, url)).open("files/")
+            use_as_viewer(page, content)
+        expect(page.locator("#banner")).to_contain_text("The gateway does not answer")
+        client.put("/meanwhile", b"x")
+        with start(port=port):
+            expect(page.locator("#banner")).to_be_hidden()
+            expect(row(page, "meanwhile")).to_be_visible()
+            click(page, "Sign out")
+            expect(page.get_by_label("Token")).to_be_visible()
+            assert page.evaluate("sessionStorage.length") == 0
+
+
+def use_as_viewer(page: Page, content: bytes) -> None:
+    """Sign in to a gateway with a token that can read, and try to do more than that."""
+    for token, refusal in (("wrong", "not known"), ("watched", "no right to read"), ("schön", "no token")):
+        page.get_by_label("Token").fill(token)
         click(page, "Sign in")
-        expect(page.get_by_text("viewer, read only")).to_be_visible()
-        with page.expect_download() as downloading:
-            row(page, "private.bin").locator("th button").click()
-        assert Path(downloading.value.path()).read_bytes() == content
-        for label in ("Upload", "New folder", "Remove private.bin", "Rename private.bin"):
-            click(page, label)
-            expect(page.locator(".toast").last).to_contain_text("viewer has no right to write")
-            click(page, "Dismiss", within=page.locator(".toast").last)
-        # The gateway refuses it too, whatever a page does.
-        headers = "{Authorization: 'Bearer seen'}"
-        request = f"fetch('/v1/files/private.bin', {{method: 'DELETE', headers: {headers}}})"
-        status = page.evaluate(f"async () => (await {request}).status")
-        assert status == 403
-        kept = page.evaluate("[JSON.stringify(localStorage), document.cookie, location.href]")
-        assert not any("seen" in each for each in kept)
-    expect(page.locator("#banner")).to_contain_text("The gateway does not answer")
-    with gateway_process(cluster, tmp_path / "errors", "--tokens", str(tokens), port=port):
-        expect(page.locator("#banner")).to_be_hidden()
-        expect(row(page, "private.bin")).to_be_visible()
-        click(page, "Sign out")
-        expect(page.get_by_label("Token")).to_be_visible()
-        assert page.evaluate("sessionStorage.length") == 0
-        session.__exit__(None, None, None)
+        expect(page.locator("main").get_by_role("alert")).to_contain_text(refusal)
+    page.get_by_label("Token").fill("seen")
+    click(page, "Sign in")
+    expect(page.get_by_text("viewer, read only")).to_be_visible()
+    with page.expect_download() as downloading:
+        row(page, "private.bin").locator("th button").click()
+    assert Path(downloading.value.path()).read_bytes() == content
+    for label in ("Upload", "New folder", "Remove private.bin", "Rename private.bin"):
+        click(page, label)
+        expect(page.locator(".toast").last).to_contain_text("viewer has no right to write")
+        click(page, "Dismiss", within=page.locator(".toast").last)
+    # The gateway refuses it too, whatever a page does.
+    headers = "{Authorization: 'Bearer seen'}"
+    request = f"fetch('/v1/files/private.bin', {{method: 'DELETE', headers: {headers}}})"
+    status = page.evaluate(f"async () => (await {request}).status")
+    assert status == 403
+    kept = page.evaluate("[JSON.stringify(localStorage), document.cookie, location.href]")
+    assert not any("seen" in each for each in kept)

@@ -18,6 +18,7 @@ export class Chart {
     this.intervalS = intervalS;
     this.title = title;
     this.history = [];
+    this.pushedS = 0;
     this.hovered = null;
     this.areas = series.map(({ kind }) => svg("path", { class: `area ${kind}` }));
     this.lines = series.map(({ kind }) => svg("path", { class: `line ${kind}` }));
@@ -48,8 +49,13 @@ export class Chart {
 
   /** Add what was measured now, one value of each series; null where nothing is known. */
   push(values) {
+    const now = performance.now() / 1000;
+    // Nobody looked, so nothing was asked: a gap.
+    const missed = this.history.length === 0 ? 0 : Math.min(Math.round((now - this.pushedS) / this.intervalS) - 1, POINTS);
+    for (let gap = 0; gap < missed; gap += 1) this.history.push(this.series.map(() => null));
+    this.pushedS = now;
     this.history.push(values);
-    if (this.history.length > POINTS) this.history.shift();
+    this.history.splice(0, this.history.length - POINTS);
     this.#draw();
   }
 
@@ -62,16 +68,29 @@ export class Chart {
     const largest = Math.max(this.floor, ...this.history.flat().map((value) => value ?? 0));
     const top = roundUp(largest);
     this.series.forEach((_, index) => {
-      const points = this.history.map((values, at) => [this.#x(at), values[index]]);
-      const known = points.filter(([, value]) => value !== null).map(([x, value]) => [x, HEIGHT - (HEIGHT - 4) * (value / top)]);
-      const line = known.map(([x, y], at) => `${at === 0 ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
-      this.lines[index].setAttribute("d", line);
-      const last = known.at(-1);
-      this.areas[index].setAttribute("d", last === undefined ? "" : `${line}V${HEIGHT}H${known[0][0].toFixed(1)}Z`);
+      const runs = this.#runs(index, top);
+      const lines = runs.map((points) => points.map(([x, y], at) => `${at === 0 ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""));
+      this.lines[index].setAttribute("d", lines.join(""));
+      this.areas[index].setAttribute("d", lines.map((line, at) => `${line}V${HEIGHT}H${runs[at][0][0].toFixed(1)}Z`).join(""));
     });
     setText(this.top, this.write(top));
     setText(this.since, `${duration((this.#span() - 1) * this.intervalS)} ago`);
     this.#tell();
+  }
+
+  /** Return the places of what is known of a series, without a line where nothing is. */
+  #runs(index, top) {
+    const runs = [];
+    let isInside = false;
+    this.history.forEach((values, at) => {
+      const value = values[index];
+      if (value !== null) {
+        if (!isInside) runs.push([]);
+        runs.at(-1).push([this.#x(at), HEIGHT - (HEIGHT - 4) * (value / top)]);
+      }
+      isInside = value !== null;
+    });
+    return runs;
   }
 
   #x(at) {

@@ -31,6 +31,7 @@ export class Files {
     this.element = el(
       "section",
       { class: "card browser", "aria-label": "Files" },
+      el("h1", { class: "sr-only", text: `Files in ${path}` }),
       el("div", { class: "toolbar" }, crumbs(path, "#/files"), el("div", { class: "tools" },
         button("New folder", { image: "plus", act: () => this.#makeFolder() }),
         button("Upload", { image: "upload", kind: "main", act: () => this.#writes(() => this.input.click()) }), this.input)),

@@ -119,7 +119,11 @@ function showStatus(cluster) {
   if (cluster !== null) setText(document.getElementById("about"), `cluster ${cluster.cluster_id}, dstore ${cluster.version}`);
 }
 
-window.addEventListener("hashchange", navigate);
+window.addEventListener("hashchange", () => {
+  navigate();
+  // The link that was followed is gone with the view that it was in; the keyboard goes on in the next one.
+  if (document.activeElement === document.body) content.focus({ preventScroll: true });
+});
 window.addEventListener("token-wanted", (event) => wantToken(event.detail));
 document.addEventListener("visibilitychange", () => void poll());
 document.getElementById("sign-out").addEventListener("click", () => {

@@ -28,6 +28,7 @@ export class Removed {
     this.element = el(
       "section",
       { class: "card browser", "aria-label": "Removed files" },
+      el("h1", { class: "sr-only", text: `Removed from ${path}` }),
       el("div", { class: "toolbar" }, crumbs(path, "#/removed")),
       this.state,
       this.table,
