@@ -33,19 +33,19 @@ class Tickets:
         """Return when a ticket is good for this file now.
 
         Raises:
-            PermissionDenied: reason ``TICKET_INVALID`` or ``TICKET_EXPIRED``.
+            PermissionDenied: reason ``DOWNLOAD_TICKET_INVALID`` or ``DOWNLOAD_TICKET_EXPIRED``.
         """
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(self._seal(path, int(parts[1])), parts[2]):
             raise PermissionDenied(
                 "This ticket is not for this file; get one with POST at the same address.",
-                reason="TICKET_INVALID",
+                reason="DOWNLOAD_TICKET_INVALID",
                 metadata={"path": path},
             )
         if self._clock.monotonic_s() > int(parts[1]):
             raise PermissionDenied(
                 f"This ticket was good for {TICKET_LIFETIME_S} s, which are over; start the download again.",
-                reason="TICKET_EXPIRED",
+                reason="DOWNLOAD_TICKET_EXPIRED",
                 metadata={"path": path},
             )
 

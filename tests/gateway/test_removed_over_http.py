@@ -118,12 +118,12 @@ def test_a_ticket_is_for_one_file_one_process_and_a_while() -> None:
     clock.now_s = float(end_s)
     tickets.check("/a", ticket)
     for path, other in (("/b", ticket), ("/a", f"{int(end_s) + 1}-{seal}"), ("/a", ""), ("/a", f"x{ticket}")):
-        with refused("TICKET_INVALID"):
+        with refused("DOWNLOAD_TICKET_INVALID"):
             tickets.check(path, other)
-    with refused("TICKET_INVALID"):
+    with refused("DOWNLOAD_TICKET_INVALID"):
         Tickets(clock, RANDOM).check("/a", ticket)
     clock.now_s += TICKET_LIFETIME_S
-    with refused("TICKET_EXPIRED"):
+    with refused("DOWNLOAD_TICKET_EXPIRED"):
         tickets.check("/a", ticket)
 
 
@@ -144,6 +144,6 @@ async def test_a_ticket_downloads_without_a_token(cluster: InProcessCluster) -> 
             assert whole.headers["content-disposition"].startswith("attachment; ")
             part = await http.get(address, headers={"Range": "bytes=2-4", "If-Range": whole.headers["etag"]})
             assert (part.status_code, part.content) == (206, b"234")
-            assert reason_of(await http.get(address + "0")) == (403, "TICKET_INVALID")
+            assert reason_of(await http.get(address + "0")) == (403, "DOWNLOAD_TICKET_INVALID")
             assert reason_of(await http.get("/v1/files/it's 50%25.txt")) == (401, "TOKEN_MISSING")
             assert reason_of(await http.post("/v1/tickets/x")) == (401, "TOKEN_MISSING")
