@@ -1,0 +1,24 @@
+"""Every command and program in the pages of the interfaces runs as it stands there, and prints what is shown."""
+
+from pathlib import Path
+
+import pytest
+from page_runs import hidden_commands, reasons_not_run, run_page
+
+#: Each page, and how many of its blocks are not run; each of those says why on the page.
+PAGES = {
+    "docs/fsspec.md": 4,
+    "docs/gateway.md": 1,
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_interface_page(page: str, tmp_path: Path) -> None:
+    run_page(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_not_run_of_an_interface_page(page: str) -> None:
+    reasons = reasons_not_run(page)
+    assert (len(reasons), all(len(reason) > 10 for reason in reasons)) == (PAGES[page], True), reasons
+    assert hidden_commands(page) == []
