@@ -18,6 +18,7 @@ need iproute2 command ip
 need nftables command nft
 need curl command curl
 need jq command jq
+need openssl command openssl
 need zsh command zsh
 need chromium command chromium
 ((${#missing[@]})) || exit 0
