@@ -145,14 +145,14 @@ def test_memory_stays_flat_and_no_plaintext_lands_on_a_disk(gateway: Gateway, tm
 def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
     made = [
         small_chunks_cluster.check_json("gateway", "token", *arguments)
-        for arguments in (("writer",), ("reader", "--read-only"))
+        for arguments in (("writer",), ("reader", "--read-only"), ("watcher", "--metrics-only"))
     ]
     tokens = tmp_path / "tokens.toml"
     tokens.write_text("".join(str(each["table"]) for each in made))
     refused = small_chunks_cluster.run("gateway", "run", "--listen", "127.0.0.1:0", "--tokens", str(tokens))
     assert b"TOKEN_FILE_EXPOSED" in refused.stderr
     tokens.chmod(0o600)
-    writer, reader = (["-H", f"Authorization: Bearer {each['token']}"] for each in made)
+    writer, reader, watcher = (["-H", f"Authorization: Bearer {each['token']}"] for each in made)
     with running(small_chunks_cluster, tmp_path / "errors", "--tokens", str(tokens)) as gateway:
         target = f"{gateway.url}/v1/files/guarded"
         assert gateway.warnings == []
@@ -160,6 +160,10 @@ def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
         assert gateway.curl(*writer, "-T", os.devnull, target)[0] == 201
         assert gateway.curl(*reader, target) == (200, b"")
         assert gateway.curl(*reader, "-X", "DELETE", target)[0] == 403
+        assert gateway.curl(*watcher, target)[0] == 403
+        assert gateway.curl(*reader, f"{gateway.url}/metrics")[0] == 403
+        status, figures = gateway.curl(*watcher, f"{gateway.url}/metrics")
+        assert status == 200 and b"guarded" not in figures and b"reader" not in figures
         log = gateway.errors.read_text()
     assert "identity=reader" in log
     assert not any(str(each["token"]) in log for each in made)

@@ -15,6 +15,7 @@ export class Files {
     this.mayWrite = mayWrite;
     this.entries = [];
     this.cursor = null;
+    this.asked = 0;
     this.body = el("tbody", {});
     this.state = el("p", { class: "empty", role: "status", text: "Loading…" });
     this.more = button("Show more", { act: () => void this.#load(this.cursor) });
@@ -51,16 +52,21 @@ export class Files {
   }
 
   async #load(cursor, limit = PAGE) {
+    this.asked += 1;
+    const asked = this.asked;
     this.more.disabled = true;
     this.element.setAttribute("aria-busy", "true");
     try {
       const query = new URLSearchParams({ limit, ...(cursor === null ? {} : { cursor }) });
       const prefix = this.path === "/" ? "/v1/files" : `${address("/v1/files", this.path)}/`;
       const page = await ask("GET", `${prefix}?${query}`);
+      // What was asked for later is newer, whatever comes first.
+      if (asked !== this.asked) return;
       this.entries = cursor === null ? page.files : [...this.entries, ...page.files];
       this.cursor = page.next_cursor;
       this.#show();
     } catch (failure) {
+      if (asked !== this.asked) return;
       this.#fail(failure);
     }
     this.more.disabled = false;

@@ -7,7 +7,8 @@ import { crumbs } from "./files.js";
 import { askText, complain, toast } from "./notices.js";
 
 const PAGE = 1000;
-const SHOWN_MAX = 5000;
+const SHOWN_MAX = 2000;
+const PAGES_MAX = 100;
 const TAKEN = new Set(["FILE_EXISTS", "STILL_LIVE"]);
 
 /** The view of what was in one directory. */
@@ -25,6 +26,7 @@ export class Removed {
       this.body,
     );
     this.table.hidden = true;
+    this.note = el("p", { class: "fine", hidden: true, text: "More was removed than is shown here; `dstore trash` lists all of it." });
     this.element = el(
       "section",
       { class: "card browser", "aria-label": "Removed files" },
@@ -32,6 +34,7 @@ export class Removed {
       el("div", { class: "toolbar" }, crumbs(path, "#/removed")),
       this.state,
       this.table,
+      this.note,
     );
     void this.refresh();
   }
@@ -42,15 +45,21 @@ export class Removed {
     try {
       const found = [];
       let cursor = null;
+      let pages = 0;
+      let count = 0;
       // Pages come oldest first, and people look for what they removed last.
       do {
         const query = new URLSearchParams({ limit: PAGE, ...(cursor === null ? {} : { cursor }) });
         const page = await ask("GET", `${address("/v1/removed", this.path === "/" ? "" : this.path)}?${query}`);
         found.push(...page.removed);
+        count += page.removed.length;
         if (found.length > SHOWN_MAX) found.splice(0, found.length - SHOWN_MAX);
         cursor = page.next_cursor;
-      } while (cursor !== null);
+        pages += 1;
+        if (!this.element.isConnected) return;
+      } while (cursor !== null && pages < PAGES_MAX);
       this.#show(found.reverse());
+      this.note.hidden = cursor === null && count <= SHOWN_MAX;
     } catch (failure) {
       setText(this.state, failure.message);
       this.state.classList.add("problem");
