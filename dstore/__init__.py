@@ -41,6 +41,7 @@ __all__ = [
     "__version__",
     "connect",
     "connect_async",
+    "request_id",
 ]
 
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "FileKind": "dstore.core.files",
     "connect": "dstore.client.connect",
     "connect_async": "dstore.client.connect",
+    "request_id": "dstore.core.request_ids",
 }
 
 

@@ -22,6 +22,7 @@ from dstore.core.errors import (
     WrongKey,
 )
 from dstore.core.files import FileInfo, FileKind
+from dstore.core.request_ids import request_id as request_id
 
 __version__: str
 
@@ -51,4 +52,5 @@ __all__ = [
     "__version__",
     "connect",
     "connect_async",
+    "request_id",
 ]

@@ -27,6 +27,7 @@ class ChunkserverConfig:
         rack: label of the rack; empty when unknown.
         local_reads: who on the same machine gets open chunk files.
         log_level: "debug", "info", "warning" or "error".
+        log_format: "json", "text" or "auto".
     """
 
     directory: Path
@@ -39,6 +40,7 @@ class ChunkserverConfig:
     rack: str
     log_level: str
     local_reads: LocalReads = LocalReads.OWN
+    log_format: str = "auto"
 
     def check(self) -> None:
         """Refuse what cannot work.

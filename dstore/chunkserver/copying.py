@@ -13,6 +13,7 @@ from dstore.core.errors import Corrupt, DstoreError, NotFound
 from dstore.core.ids import ChunkId
 from dstore.core.interfaces import Chunks, Peers
 from dstore.core.limits import COPY_STREAMS_MAX
+from dstore.core.request_ids import RequestContext, bound
 from dstore.core.upkeep import Source
 
 #: Smaller is sooner.
@@ -126,7 +127,9 @@ class Copier:
             async with self._slots.place(priority):
                 if (reason := reason_to_stop()) is not None:
                     raise reason
-                held = await self._import(self._peers.chunks(source.address), chunk_id, expected)
+                # By this id, the log of the source tells about the copy as well.
+                with bound(RequestContext(f"copy:{chunk_id}", chunk=chunk_id, is_chosen=True)):
+                    held = await self._import(self._peers.chunks(source.address), chunk_id, expected)
         except DstoreError as error:
             self.note_failure(error, source)
             raise

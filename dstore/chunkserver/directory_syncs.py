@@ -4,6 +4,7 @@ A sync that is under way may have begun before the caller's rename, so only one 
 """
 
 import asyncio
+from contextvars import Context
 
 from dstore.core.environment import Disk
 
@@ -26,7 +27,7 @@ class DirectorySyncs:
         """
         task = self._next.get(path)
         if task is None:
-            task = self._next[path] = asyncio.create_task(self._run(path))
+            task = self._next[path] = asyncio.create_task(self._run(path), context=Context())
             # Heard by those who wait; when all of them were cancelled, by nobody.
             task.add_done_callback(_hear)
         await asyncio.shield(task)

@@ -23,7 +23,8 @@ from dstore.rpc.server import RpcServer
 from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
-from dstore.system.process import run_server, setup_logging
+from dstore.system.logs import setup_logging
+from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
 
@@ -39,7 +40,7 @@ def run(config: ChunkserverConfig) -> None:
     Raises:
         DstoreError: it cannot start, or the master refuses it.
     """
-    setup_logging(config.log_level)
+    setup_logging(config.log_level, config.log_format, role="chunkserver", node=config.name)
     run_server(lambda stopping: _Process(config).run(stopping))
 
 
@@ -64,7 +65,7 @@ class _Process:
             stack.push_async_callback(chunkserver.close)
             registry, clock = chunkserver.metrics.registry, SystemClock()
             own_metrics = ProcessMetrics(registry, clock)
-            rpc = RpcServer(config.listen, chunks=chunkserver.chunks, calls=CallMetrics(registry, clock))
+            rpc = RpcServer(config.listen, chunks=chunkserver.chunks, calls=CallMetrics(registry, clock), clock=clock)
             address = await rpc.start()
             stack.push_async_callback(rpc.stop, STOP_GRACE_S)
             local = LocalSocket(

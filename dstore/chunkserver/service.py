@@ -18,6 +18,7 @@ from dstore.core.errors import DstoreError, LimitExceeded
 from dstore.core.ids import ChunkId, GroupId
 from dstore.core.interfaces import ChunkWriter, Peers
 from dstore.core.limits import CONCURRENT_CHUNK_WRITES_MAX
+from dstore.core.request_ids import bind_chunk
 
 
 class ChunkService:
@@ -51,6 +52,7 @@ class ChunkService:
 
     async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
         """See ``ChunkService.WriteChunk``."""
+        bind_chunk(header.chunk_id)
         stream = _WriteStream(self, self._clock.monotonic_s())
         try:
             if self.write_streams > self._write_streams_max:
@@ -74,6 +76,7 @@ class ChunkService:
 
     async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
         """See ``ChunkService.ReadChunk``."""
+        bind_chunk(request.chunk_id)
         start_s = self._clock.monotonic_s()
         metrics = self._metrics
         self.read_streams += 1
@@ -94,6 +97,7 @@ class ChunkService:
 
     async def read_range(self, request: ReadRequest) -> Frame:
         """See ``ChunkService.ReadRange``."""
+        bind_chunk(request.chunk_id)
         start_s = self._clock.monotonic_s()
         metrics = self._metrics
         self.read_streams += 1

@@ -14,6 +14,7 @@ process loses nothing.
 
 import asyncio
 import contextlib
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ class UnsyncedChunks:
         """See to it that what is unsynced gets synced, and that marks that say nothing any more go."""
         self._arrived.set()
         if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._run())
+            self._work = asyncio.create_task(self._run(), context=Context())
 
     async def _run(self) -> None:
         while True:

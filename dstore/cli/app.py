@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dstore import __version__
 from dstore.cli.exit_codes import ExitCode, exit_code, local_error
 from dstore.core.errors import DstoreError
+from dstore.core.request_ids import RequestContext, bind, bound, chosen_request
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A name that the terminal's encoding cannot show must not end a command half-way.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # One command is one operation to those who look for it in a log.
+    with bound(RequestContext(f"cli-{os.urandom(6).hex()}", is_chosen=True)):
+        return _end_of(given)
+
+
+def _end_of(given: list[str]) -> int:
+    """Run a command, and turn what it raises into an exit code."""
     try:
         return _run(given or ["--help"])
     except DstoreError as error:
@@ -52,6 +60,8 @@ def _run(arguments: list[str]) -> int:
     except SystemExit:
         # This is how --help ends; errors are raised as UsageError.
         return ExitCode.OK
+    if getattr(given, "request_id", None) is not None:
+        bind(chosen_request(given.request_id))
     code = int(given.run(given))
     sys.stdout.flush()
     return code

@@ -17,6 +17,10 @@ Run = Callable[[argparse.Namespace], int]
 Add = Callable[..., "Parser"]
 
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("auto", "json", "text")
+
+
 class UsageError(InvalidRequest):
     """The command line cannot be read; ``usage`` is how it should look."""
 
@@ -78,6 +82,7 @@ def client_command(commands: "argparse._SubParsersAction[Parser]") -> Add:
 def add_cluster_options(parser: Parser) -> None:
     """Add the options that choose a cluster."""
     parser.add_argument("--endpoint", metavar="HOST:PORT", help="the master; else DSTORE_ENDPOINT, else the profile's")
+    parser.add_argument("--request-id", metavar="ID", help="to find what it did by in the logs of all servers")
     add_profile_option(parser)
 
 
@@ -101,6 +106,16 @@ def add_directory_option(parser: Parser) -> None:
         type=Path,
         metavar="DIRECTORY",
         help="of the cluster on this machine; else where `dstore up` put it, else XDG_DATA_HOME/dstore",
+    )
+
+
+def add_log_options(parser: Parser) -> None:
+    """Add the options that say what a server logs, and how."""
+    parser.add_argument("--log-level", choices=LOG_LEVELS, help="from which on; else DSTORE_LOG_LEVEL, else info")
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="else DSTORE_LOG_FORMAT, else auto: text on a terminal, JSON elsewhere",
     )
 
 

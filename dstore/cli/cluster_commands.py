@@ -17,7 +17,7 @@ from dstore.cli.operator_commands import add_duty_commands
 
 
 def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add up, down and status."""
+    """Add up, down, status and top."""
     parser = add_command(
         commands,
         "up",
@@ -68,6 +68,17 @@ def add_cluster_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         "Its servers, data and space, and the command that helps where something is wrong.",
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 unless the health is HEALTH_OK")
+    add_cluster_options(parser)
+
+    parser = add_command(
+        commands,
+        "top",
+        _top,
+        "watch a cluster: nodes, throughput, repair",
+        "On the whole terminal, until q. Where no terminal is, and with --json, it shows one snapshot.",
+    )
+    parser.add_argument("--interval", default="2s", metavar="DURATION", help="between two looks (2s)")
+    parser.add_argument("--count", type=int, metavar="N", help="show so many snapshots, one after the other, and end")
     add_cluster_options(parser)
 
 
@@ -132,6 +143,13 @@ def _status(given: argparse.Namespace) -> int:
     from dstore.cli import node_actions
 
     return node_actions.status(target_of(given), check=given.check)
+
+
+def _top(given: argparse.Namespace) -> int:
+    from dstore.cli import top
+    from dstore.cli.quantities import parse_duration
+
+    return top.top(target_of(given), interval_s=parse_duration(given.interval), snapshot_count=given.count)
 
 
 def _list_nodes(given: argparse.Namespace) -> int:

@@ -1,8 +1,10 @@
 """``dstore gateway run`` and ``dstore gateway token``: what they do."""
 
+import os
 from pathlib import Path
 
 from dstore.cli.gateway_extra import check_gateway_extra
+from dstore.cli.log_settings import log_format_of, log_level_of
 from dstore.cli.output import Output
 from dstore.core.sizes import parse_size
 
@@ -19,7 +21,8 @@ def run_gateway(
     tls_key: Path | None,
     max_size: str | None,
     allowed_hosts: list[str],
-    log_level: str,
+    log_level: str | None,
+    log_format: str | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -42,7 +45,8 @@ def run_gateway(
             certificate_key_file=tls_key,
             upload_size_bytes_max=None if max_size is None else parse_size(max_size),
             allowed_hosts=tuple(allowed_hosts),
-            log_level=log_level,
+            log_level=log_level_of(log_level, os.environ),
+            log_format=log_format_of(log_format, os.environ),
         )
     )
 

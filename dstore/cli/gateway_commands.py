@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dstore.cli.arguments import Parser, add_cluster_options, add_command, add_group, add_key_option
+from dstore.cli.arguments import Parser, add_cluster_options, add_command, add_group, add_key_option, add_log_options
 from dstore.cli.exit_codes import ExitCode
 
 
@@ -39,9 +39,7 @@ def add_gateway_commands(commands: "argparse._SubParsersAction[Parser]") -> None
         metavar="NAME",
         help="another name by which it may be called, for a proxy in front of a gateway without tokens",
     )
-    parser.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="from which on (info)"
-    )
+    add_log_options(parser)
     parser = add_command(
         group,
         "token",
@@ -70,6 +68,7 @@ def _run(given: argparse.Namespace) -> int:
         max_size=given.max_size,
         allowed_hosts=given.allow_host,
         log_level=given.log_level,
+        log_format=given.log_format,
     )
     return ExitCode.OK
 

@@ -12,6 +12,7 @@ from dstore.cli.exit_codes import exit_code
 from dstore.cli.quantities import format_time
 from dstore.core.errors import DstoreError
 from dstore.core.ids import ChunkId
+from dstore.core.request_ids import current_request
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
@@ -62,12 +63,14 @@ def show_error(error: DstoreError, *, as_json: bool) -> None:
 
 def error_value(error: DstoreError) -> dict[str, object]:
     """Return what ``--json`` says of an error."""
-    return {
+    value: dict[str, object] = {
         "reason": error.reason,
         "message": error.message,
         "metadata": error.metadata,
         "exit_code": int(exit_code(error)),
     }
+    request_id = current_request().request_id
+    return {**value, "request_id": request_id} if request_id else value
 
 
 def to_json_line(value: object) -> str:

@@ -1,9 +1,11 @@
 """``dstore master run`` and ``dstore chunkserver run``: from arguments to the configuration of a server."""
 
+import os
 import socket
 from math import ceil
 from pathlib import Path
 
+from dstore.cli.log_settings import log_format_of, log_level_of
 from dstore.cli.quantities import parse_duration
 from dstore.cli.server_extra import check_server_extra
 from dstore.core.local_reads import LocalReads
@@ -26,7 +28,8 @@ def run_master(
     trash_delay: str,
     collection_grace: str,
     audit_period: str,
-    log_level: str,
+    log_level: str | None,
+    log_format: str | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -55,7 +58,8 @@ def run_master(
                 drop_grace_s=parse_duration(collection_grace),
                 audit_period_s=parse_duration(audit_period),
             ),
-            log_level=log_level,
+            log_level=log_level_of(log_level, os.environ),
+            log_format=log_format_of(log_format, os.environ),
             retention_s=ceil(parse_duration(retention)),
         )
     )
@@ -72,7 +76,8 @@ def run_chunkserver(
     host_label: str | None,
     rack: str,
     local_reads: str,
-    log_level: str,
+    log_level: str | None,
+    log_format: str | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -94,6 +99,7 @@ def run_chunkserver(
             host=host_label or socket.gethostname(),
             rack=rack,
             local_reads=LocalReads(local_reads),
-            log_level=log_level,
+            log_level=log_level_of(log_level, os.environ),
+            log_format=log_format_of(log_format, os.environ),
         )
     )

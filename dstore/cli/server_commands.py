@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dstore.cli.arguments import Parser, add_command, add_group
+from dstore.cli.arguments import Parser, add_command, add_group, add_log_options
 from dstore.cli.exit_codes import ExitCode
 
 _DESCRIPTION = "In the foreground, until SIGTERM. Prints one line of JSON when it is ready, and logs to stderr."
@@ -88,9 +88,7 @@ def _add_server_options(parser: Parser, listen: str, http_listen: str) -> None:
         metavar="HOST:PORT",
         help=f"serves /metrics, /healthz and /readyz ({http_listen})",
     )
-    parser.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="from which on (info)"
-    )
+    add_log_options(parser)
 
 
 def _run_master(given: argparse.Namespace) -> int:
@@ -112,6 +110,7 @@ def _run_master(given: argparse.Namespace) -> int:
         collection_grace=given.collection_grace,
         audit_period=given.audit_period,
         log_level=given.log_level,
+        log_format=given.log_format,
     )
     return ExitCode.OK
 
@@ -130,5 +129,6 @@ def _run_chunkserver(given: argparse.Namespace) -> int:
         rack=given.rack,
         local_reads=given.local_reads,
         log_level=given.log_level,
+        log_format=given.log_format,
     )
     return ExitCode.OK

@@ -27,6 +27,8 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
         if check.hint not in ("", "dstore status"):
             lines.append(f"             → {check.hint}")
     lines.append(f"  nodes:   {status.servers_up}/{status.servers_total} up{_not_up(status)}")
+    if status.leader_epoch and not status.is_leading:
+        lines.append(f"  master:  {style('another one leads', 'yellow')}, or none does; this one only answers")
     policy = status.policy
     lines.append(
         f"  data:    {count(status.file_count, 'file')}, {count(status.directory_count, 'directory')}, "
@@ -37,6 +39,7 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
         f"  chunks:  {status.chunk_count} total, {status.unavailable_chunks} unavailable, "
         f"{status.under_replicated_chunks} under-replicated"
     )
+    lines.append(groups_line(status))
     lines += _kept(status)
     lines += _unsynced(status)
     lines.append(
@@ -44,8 +47,58 @@ def status_lines(status: ClusterStatus, style: Style) -> list[str]:
         f"summed over chunkservers ({status.capacity.fill:.0%} used)"
     )
     lines.append(f"  writes:  {status.writes_in_progress} in progress")
+    lines += moving_lines(status)
     lines.append(f"  cluster: {status.cluster_id}, dstore {status.version}")
     return lines
+
+
+def moving_lines(status: ClusterStatus, *, is_always: bool = False) -> list[str]:
+    """Return what moves: reads and writes, repair, scrub. Nothing of what stands still, unless ``is_always``."""
+    lines = []
+    per_s, repair = status.traffic.per_s, status.repair
+    if is_always or per_s.read_bytes or per_s.write_bytes:
+        lines.append(
+            f"  io:      {format_size(per_s.read_bytes)}/s read, {format_size(per_s.write_bytes)}/s written, with all "
+            "copies"
+        )
+    if repair.filling_copies or repair.left_bytes:
+        left = "" if repair.left_s is None else f", {format_duration(repair.left_s)} left"
+        groups = count(repair.filling_copies, "copy")
+        lines.append(
+            f"  repair:  {format_size(repair.left_bytes)} to copy, {groups} of placement groups to fill, "
+            f"{format_size(repair.bytes_per_s)}/s{left}"
+        )
+    elif is_always:
+        lines.append("  repair:  nothing to copy")
+    if is_always or per_s.scrubbed_bytes:
+        lines.append(f"  scrub:   {format_size(per_s.scrubbed_bytes)}/s checked")
+    return lines
+
+
+def groups_line(status: ClusterStatus) -> str:
+    """Return the placement groups by their state."""
+    states = status.group_states
+    parts = [
+        f"{number} {name}"
+        for name, number in (
+            ("whole", states.whole),
+            ("filling", states.filling),
+            ("degraded", states.degraded),
+            ("unavailable", states.unavailable),
+        )
+        if number
+    ]
+    return f"  groups:  {status.group_count} total{''.join(f', {part}' for part in parts)}"
+
+
+def health_style(health: Health) -> str:
+    """Return the style in which a health is shown."""
+    return _HEALTH_STYLES[health]
+
+
+def phase_style(phase: ServerPhase) -> str:
+    """Return the style in which a chunkserver is shown."""
+    return _PHASE_STYLES[phase]
 
 
 def node_lines(servers: tuple[ServerStatus, ...], pids: Mapping[str, int], style: Style, *, master: str) -> list[str]:

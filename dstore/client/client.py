@@ -12,6 +12,7 @@ from dstore.client.fetching import Fetching
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
 from dstore.client.high_water import HighWaterMarks
 from dstore.client.local_files import LocalTarget
+from dstore.client.operating import Identified
 from dstore.client.ranges import Range, reading_of
 from dstore.client.reader import FileReader
 from dstore.client.removed_files import RemovedFiles
@@ -36,7 +37,7 @@ T = TypeVar("T")
 _DESCRIBE_PAGE_SIZE = 1_000
 
 
-class AsyncClient(RemovedFiles):
+class AsyncClient(RemovedFiles, Identified):
     """A cluster, seen from one event loop. Use it as an asynchronous context manager, or await it and close it.
 
     Paths are absolute. Everything that is read was verified against what its writer sealed; ``stat``, ``list`` and

@@ -12,6 +12,7 @@ from dstore.client.contact import Services
 from dstore.client.high_water import HighWaterMarks, SqliteHighWaterFile
 from dstore.client.local_chunks import LocalChunks
 from dstore.client.local_socket import LocalSocketClient
+from dstore.client.operating import RequestIds
 from dstore.client.profile import Profile, resolve_profile, state_directory
 from dstore.core.errors import PermissionDenied
 from dstore.core.ids import ServerId
@@ -84,17 +85,20 @@ def open_client(environ: Mapping[str, str], chosen: Profile, *, patience_s: floa
     def keyring() -> Keyring:
         return _load_keyring(chosen, passphrase_file, passphrase)
 
-    return AsyncClient(
+    random = SystemRandom()
+    client = AsyncClient(
         services,
         load_keyring=keyring,
         clock=SystemClock(),
-        random=SystemRandom(),
+        random=random,
         marks=HighWaterMarks(SqliteHighWaterFile(state_directory(environ))),
         endpoint=chosen.endpoint,
         cluster_id=chosen.cluster_id,
         patience_s=patience_s,
         durability=chosen.durability,
     )
+    client.request_ids = RequestIds(random.token_bytes(6).hex())
+    return client
 
 
 def connect(

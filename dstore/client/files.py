@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dstore.client.arguments import check_range
+from dstore.client.operating import as_opened
 from dstore.client.ranges import Range, check_ranges, read_ranges
 from dstore.client.read_ahead import ReadAhead
 from dstore.client.reader import FileReader
@@ -14,6 +15,7 @@ from dstore.client.writer import FileWriter
 from dstore.core.errors import InvalidRequest
 from dstore.core.files import FileInfo
 from dstore.core.manifest import sorted_attributes
+from dstore.core.request_ids import current_request
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -24,6 +26,7 @@ class AsyncReadFile:
 
     def __init__(self, reader: FileReader) -> None:
         """Made by ``AsyncClient.open``."""
+        self._request = current_request()
         self._reader = reader
         self._ahead = ReadAhead(reader)
         self._position = 0
@@ -44,6 +47,7 @@ class AsyncReadFile:
         """Whether the file is closed."""
         return self._is_closed
 
+    @as_opened
     async def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, fewer only at the end of the file; all that is left when negative.
 
@@ -55,6 +59,7 @@ class AsyncReadFile:
         length = left if size < 0 else min(size, left)
         return await collect(length, self._fill)
 
+    @as_opened
     async def readinto(self, buffer: bytearray | memoryview) -> int:
         """Fill ``buffer`` and return how many bytes that were; fewer than it holds only at the end of the file.
 
@@ -67,6 +72,7 @@ class AsyncReadFile:
         await self._fill(target)
         return len(target)
 
+    @as_opened
     async def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         """Return the bytes of each range, as ``AsyncClient.get``; the position neither matters nor changes.
 
@@ -75,6 +81,7 @@ class AsyncReadFile:
         self._check_open()
         return await read_ranges(self._reader, check_ranges(ranges))
 
+    @as_opened
     async def read_at(self, offset: int, length: int) -> bytes:
         """Return up to ``length`` bytes from ``offset`` on, of any size; the position neither matters nor changes.
 
@@ -142,6 +149,7 @@ class AsyncWriteFile:
 
     def __init__(self, path: str, writer: FileWriter) -> None:
         """Made by ``AsyncClient.open``."""
+        self._request = current_request()
         self._path = path
         self._writer = writer
         self._buffer = writer.take_buffer()
@@ -175,6 +183,7 @@ class AsyncWriteFile:
             raise closed_file(self._path)
         self._writer.attributes = sorted_attributes(attributes)
 
+    @as_opened
     async def write(self, data: "ReadableBuffer") -> int:
         """Take all of ``data`` and return its size; waits while too much is in flight.
 
@@ -215,6 +224,7 @@ class AsyncWriteFile:
         """Return how many bytes were written."""
         return self._position
 
+    @as_opened
     async def settle(self) -> None:
         """Wait until everything is durable; it becomes visible when it is closed, and until then little memory is held.
 
@@ -238,6 +248,7 @@ class AsyncWriteFile:
             raise
         self._buffer = bytearray()
 
+    @as_opened
     async def close(self) -> None:
         """Wait until everything is durable, and commit; after a failure nothing is visible. Closing twice is fine.
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from dstore.core.errors import DstoreError, LimitExceeded, Unavailable
 from dstore.core.limits import GATHERED_WAITING_MAX
+from dstore.core.request_ids import RequestContext, bind, current_request, joined
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -42,7 +43,7 @@ class Gatherer(Generic[Item, Answer]):
         self._calls_max = calls_max
         self._size_of = size_of
         self._size_bytes_max = size_bytes_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer], RequestContext]] = deque()
         self._calls: dict[asyncio.Task[Sequence[Answer]], list[asyncio.Future[Answer]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_scheduled = False
@@ -68,7 +69,7 @@ class Gatherer(Generic[Item, Answer]):
             # Asked once: Python 3.11 makes a system call of it.
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, current_request()))
         self._send_soon(loop)
         try:
             return await future
@@ -83,7 +84,7 @@ class Gatherer(Generic[Item, Answer]):
         for call in calls:
             call.cancel()
         while self._waiting:
-            _, future = self._waiting.popleft()
+            _, future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_exception(_closed())
         await asyncio.gather(*calls, return_exceptions=True)
@@ -96,22 +97,25 @@ class Gatherer(Generic[Item, Answer]):
 
     def _send(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_scheduled = False
-        items, futures = self._take()
+        items, futures, contexts = self._take()
         if items:
+            # For the task alone: what the loop calls has a context of its own.
+            bind(joined(contexts))
             call = loop.create_task(self._call(items))
             self._calls[call] = futures
             call.add_done_callback(partial(self._answered, loop))
             # More than fits into one call may be waiting.
             self._send_soon(loop)
 
-    def _take(self) -> tuple[tuple[Item, ...], list[asyncio.Future[Answer]]]:
+    def _take(self) -> tuple[tuple[Item, ...], list[asyncio.Future[Answer]], list[RequestContext]]:
         """Return what goes into the next call; who has gone meanwhile is left out."""
         items: list[Item] = []
         futures: list[asyncio.Future[Answer]] = []
+        contexts: list[RequestContext] = []
         size_bytes = 0
         waiting, size_of = self._waiting, self._size_of
         while waiting and len(items) < self._items_max:
-            item, future = waiting[0]
+            item, future, context = waiting[0]
             if not future.done():
                 if size_of is not None:
                     size_bytes += size_of(item)
@@ -119,8 +123,9 @@ class Gatherer(Generic[Item, Answer]):
                         break
                 items.append(item)
                 futures.append(future)
+                contexts.append(context)
             waiting.popleft()
-        return tuple(items), futures
+        return tuple(items), futures, contexts
 
     def _answered(self, loop: asyncio.AbstractEventLoop, call: asyncio.Task[Sequence[Answer]]) -> None:
         futures = self._calls.pop(call)

@@ -32,6 +32,7 @@ class GatewayConfig:
     upload_size_bytes_max: int | None = None
     allowed_hosts: tuple[str, ...] = ()
     log_level: str = "info"
+    log_format: str = "auto"
 
     @property
     def host(self) -> str:

@@ -1,7 +1,6 @@
 """What every request passes: its id, who sends it, whether it may come from there, and what becomes of its errors."""
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, Internal, InvalidRequest, Unavailable
+from dstore.core.request_ids import RequestContext, bound, is_request_id
 from dstore.gateway.body import Disconnected
 from dstore.gateway.exchange import Exchange
 from dstore.gateway.hosts import HostRule
@@ -17,7 +17,6 @@ from dstore.gateway.metrics import HttpMetrics
 from dstore.gateway.statuses import error_body, headers_of, headers_too_large, status_of
 from dstore.gateway.targets import decode_target
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 #: What machines and pages ask for every few seconds; when all is well, it is not worth a line.
 _POLLED = frozenset({"/v1/cluster", "/v1/gateway", "/metrics", "/healthz", "/readyz"})
 _log = logging.getLogger("dstore.gateway")
@@ -41,7 +40,8 @@ class Gate:
         started_s = self._clock.monotonic_s()
         self._metrics.begin()
         try:
-            await self._answer(scope, headers, self._counted(receive), self._named(send, exchange))
+            with bound(RequestContext(exchange.request_id, is_chosen=True)):
+                await self._answer(scope, headers, self._counted(receive), self._named(send, exchange))
         finally:
             duration_s = self._clock.monotonic_s() - started_s
             self._metrics.end(
@@ -52,16 +52,10 @@ class Gate:
                 duration_s=duration_s,
             )
             is_dull = exchange.route in _POLLED and exchange.status == 200
-            _log.log(
-                logging.DEBUG if is_dull else logging.INFO,
-                "%s %s %s %.0f ms identity=%s request_id=%s",
-                scope["method"],
-                exchange.route,
-                _outcome(exchange),
-                1000 * duration_s,
-                exchange.identity.name,
-                exchange.request_id,
-            )
+            level = logging.DEBUG if is_dull else logging.INFO
+            if _log.isEnabledFor(level):
+                what = "whoever asked went away" if exchange.is_gone else "a request was answered"
+                _log.log(level, what, extra=_fields(scope, exchange, duration_s))
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["dstore"]
@@ -77,7 +71,7 @@ class Gate:
         except DstoreError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - the edge: a defect becomes 500, with its traceback in the log
-            _log.error("request %s met a defect", exchange.request_id, exc_info=error)
+            _log.error("a request met a defect", exc_info=error)
             failure = Internal(
                 f"The gateway met a defect; report it with the request id {exchange.request_id}, under which its log "
                 "says more."
@@ -86,7 +80,7 @@ class Gate:
             await send_error(send, failure, exchange.request_id)
         else:
             # Too late for a status: the server ends the connection, and the answer is visibly incomplete.
-            _log.warning("request %s broke off: %r", exchange.request_id, failure)
+            _log.warning("an answer broke off: %s", failure.reason)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if self._metrics.request_count > REQUESTS_MAX:
@@ -133,6 +127,18 @@ class Gate:
         return send_named
 
 
+def _fields(scope: Scope, exchange: Exchange, duration_s: float) -> dict[str, object]:
+    return {
+        "http_method": scope["method"],
+        "route": exchange.route,
+        "status": exchange.status,
+        "outcome": _outcome(exchange),
+        "duration_s": round(duration_s, 6),
+        "identity": exchange.identity.name,
+        "request": RequestContext(exchange.request_id),
+    }
+
+
 def _outcome(exchange: Exchange) -> str:
     status = "" if exchange.status is None else str(exchange.status)
     return f"{status} gone".lstrip() if exchange.is_gone or not status else status
@@ -141,7 +147,7 @@ def _outcome(exchange: Exchange) -> str:
 def request_id(headers: Headers, random: Random) -> str:
     """Return the ``X-Request-Id`` of a request if it is well formed, else a new one."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else random.uuid()
+    return given if is_request_id(given) else random.uuid()
 
 
 async def send_error(send: Callable[[Message], Awaitable[None]], error: DstoreError, request_id: str) -> None:

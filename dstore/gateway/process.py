@@ -16,7 +16,8 @@ from dstore.gateway.routes import make_application
 from dstore.gateway.server import HttpServer
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
-from dstore.system.process import run_server, setup_logging
+from dstore.system.logs import setup_logging
+from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 
 
@@ -26,7 +27,7 @@ def run(config: GatewayConfig) -> None:
     Raises:
         DstoreError: it cannot start.
     """
-    setup_logging(config.log_level)
+    setup_logging(config.log_level, config.log_format, role="gateway", node=config.listen)
     run_server(lambda stopping: serve(config, stopping))
 
 

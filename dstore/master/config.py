@@ -67,6 +67,7 @@ class MasterConfig:
             now; a cluster that exists keeps its own.
         upkeep: how it looks after the cluster.
         log_level: "debug", "info", "warning" or "error".
+        log_format: "json", "text" or "auto".
     """
 
     directory: Path
@@ -79,6 +80,7 @@ class MasterConfig:
     log_level: str
     retention_s: int = RETENTION_DEFAULT_S
     upkeep: UpkeepConfig = field(default_factory=UpkeepConfig)
+    log_format: str = "auto"
 
     def policy(self) -> Policy:
         """Return the policy for a new cluster.

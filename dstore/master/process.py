@@ -23,7 +23,8 @@ from dstore.rpc.server import RpcServer
 from dstore.system.directories import make_directory
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
-from dstore.system.process import run_server, setup_logging
+from dstore.system.logs import setup_logging
+from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
 
@@ -36,7 +37,7 @@ def run(config: MasterConfig) -> None:
     Raises:
         DstoreError: it cannot start, or its store failed.
     """
-    setup_logging(config.log_level)
+    setup_logging(config.log_level, config.log_format, role="master", node=config.listen)
     run_server(lambda stopping: serve(config, stopping))
 
 
@@ -92,6 +93,7 @@ async def _serve(
         cluster=master.cluster,
         admin=master.admin,
         calls=CallMetrics(metrics.registry, clock),
+        clock=clock,
     )
     side_port = SidePort(config.http_listen, metrics=metrics.encode, readiness=readiness)
     async with contextlib.AsyncExitStack() as stack:

@@ -9,6 +9,7 @@ import grpc
 from dstore.core.errors import Internal, InvalidRequest, LimitExceeded, Unavailable
 from dstore.core.limits import CALL_TIMEOUT_S
 from dstore.rpc import status
+from dstore.rpc.request_metadata import outgoing
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Caller:
             DstoreError: what the server raised; ``Unavailable`` or ``DeadlineExceeded`` when it did not answer.
         """
         try:
-            response = await method(request, timeout=self._timeout_s)
+            response = await method(request, timeout=self._timeout_s, metadata=outgoing())
         except grpc.aio.AioRpcError as failure:
             raise status.to_error(failure, address=self.address) from failure
         except grpc.aio.UsageError as failure:

@@ -19,6 +19,7 @@ from dstore.rpc import frames, status
 from dstore.rpc.call import Caller, closed_error
 from dstore.rpc.convert import chunks as convert
 from dstore.rpc.convert.files import chunk_id_from_proto, chunk_id_to_proto
+from dstore.rpc.request_metadata import outgoing, outgoing_if_chosen
 from dstore.v1 import chunk_service_pb2 as v1
 from dstore.v1 import chunk_service_pb2_grpc
 
@@ -57,7 +58,7 @@ class ChunksClient:
 
     async def write_chunk(self, header: WriteHeader) -> ChunkWriter:
         try:
-            writer = _RemoteWriter(self._write(), self._call)
+            writer = _RemoteWriter(self._write(metadata=outgoing()), self._call)
         except grpc.aio.UsageError as failure:
             raise closed_error(self._call.address) from failure
         try:
@@ -70,7 +71,7 @@ class ChunksClient:
 
     async def read_chunk(self, request: ReadRequest) -> AsyncIterator[Frame]:
         try:
-            call = self._read(convert.read_request_to_proto(request))
+            call = self._read(convert.read_request_to_proto(request), metadata=outgoing())
         except grpc.aio.UsageError as failure:
             raise closed_error(self._call.address) from failure
         try:
@@ -84,7 +85,7 @@ class ChunksClient:
     async def read_range(self, request: ReadRequest) -> Frame:
         try:
             # Without a deadline on the wire, which costs a tenth of the call: the caller's patience is shorter.
-            raw = await self._range(convert.range_request_to_proto(request))
+            raw = await self._range(convert.range_request_to_proto(request), metadata=outgoing_if_chosen())
         except grpc.aio.AioRpcError as failure:
             raise status.to_error(failure, address=self._call.address) from failure
         except grpc.aio.UsageError as failure:

@@ -1,5 +1,6 @@
 """Turns whatever is raised below a servicer into its gRPC status."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,9 +9,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError, Internal, InvalidRequest
 from dstore.rpc import status
+from dstore.rpc.call_log import CallLog
 from dstore.rpc.call_metrics import Begin, CallMetrics
+from dstore.rpc.request_metadata import bind_incoming
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +29,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     Args:
         calls: counts and times them; None counts nothing.
+        clock: times them for the log; None logs nothing but defects.
     """
 
-    def __init__(self, calls: CallMetrics | None = None) -> None:
+    def __init__(self, calls: CallMetrics | None = None, clock: Clock | None = None) -> None:
         self._calls = calls
+        self._clock = clock
         # By method, the server's handler and what it became: it is the same for every call, and there are few methods.
         self._wrapped: dict[str, tuple[Any, Any]] = {}
 
@@ -37,6 +43,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
+        # Here, because the metadata are at hand; the handler runs in this very task.
+        bind_incoming(handler_call_details.invocation_metadata)
         handler = await continuation(handler_call_details)
         if handler is None:
             if self._calls is not None:
@@ -44,8 +52,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return handler
         known = self._wrapped.get(handler_call_details.method)
         if known is None or known[0] is not handler:
-            begin = self._begin_of(handler_call_details.method, handler)
-            known = self._wrapped[handler_call_details.method] = handler, _wrap(handler, begin)
+            method = handler_call_details.method
+            watch = _Watch(self._begin_of(method, handler), self._log_of(method, handler))
+            known = self._wrapped[method] = handler, _wrap(handler, watch)
         return known[1]
 
     def _begin_of(self, method: str, handler: Any) -> Begin:
@@ -55,15 +64,52 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             method, request_streaming=handler.request_streaming, response_streaming=handler.response_streaming
         )
 
+    def _log_of(self, method: str, handler: Any) -> CallLog | None:
+        if self._clock is None:
+            return None
+        return CallLog(method, self._clock, is_stream=handler.request_streaming or handler.response_streaming)
 
-def _wrap(handler: Any, begin: Begin) -> Any:
-    """Return the handler with bytes for requests, with errors as statuses, and with ``begin`` before it."""
+
+class _Watch:
+    """What goes along with the calls of one method: what is counted, what is logged."""
+
+    __slots__ = ("_begin", "_log")
+
+    def __init__(self, begin: Begin, log: CallLog | None) -> None:
+        self._begin = begin
+        self._log = log
+
+    def begin(self, context: Any) -> float:
+        """Count a call; return when it began."""
+        self._begin(context)
+        return self._log.now_s() if self._log is not None else 0.0
+
+    def end(self, context: Any, started_s: float) -> None:
+        """Note a call that was answered."""
+        if self._log is not None:
+            self._log.ended(context, started_s)
+
+    def gone(self, context: Any, started_s: float) -> None:
+        """Note a call whose caller went away."""
+        if self._log is not None:
+            self._log.gone(context, started_s)
+
+    async def fail(self, context: Any, started_s: float, error: Exception) -> None:
+        """End a call with an error; raises what ends its handler."""
+        failure = _translated(error)
+        if self._log is not None:
+            self._log.failed(context, started_s, failure)
+        await context.abort_with_status(status.to_status(failure))
+
+
+def _wrap(handler: Any, watch: _Watch) -> Any:
+    """Return the handler with bytes for requests, with errors as statuses, and watched."""
     kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
         "stream" if handler.response_streaming else "unary"
     )
     wrap = _streaming if handler.response_streaming else _unary
     return handler._replace(
-        request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler), begin)}
+        request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler), watch)}
     )
 
 
@@ -88,22 +134,28 @@ def _decoded(deserialize: Callable[[bytes], Any], raw: bytes) -> Any:
         ) from None
 
 
-def _unary(method: Callable[..., Awaitable[Any]], begin: Begin) -> Callable[..., Awaitable[Any]]:
+def _unary(method: Callable[..., Awaitable[Any]], watch: _Watch) -> Callable[..., Awaitable[Any]]:
     async def wrapped(request: Any, context: Any) -> Any:
-        begin(context)
+        started_s = watch.begin(context)
         try:
-            return await method(request, context)
+            answer = await method(request, context)
         except grpc.aio.AbortError:
             raise
+        except asyncio.CancelledError:
+            watch.gone(context, started_s)
+            raise
         except Exception as error:  # noqa: BLE001 - the edge: a defect becomes INTERNAL, with its traceback logged
-            await context.abort_with_status(status.to_status(_translated(error)))
+            await watch.fail(context, started_s, error)
+        else:
+            watch.end(context, started_s)
+            return answer
 
     return wrapped
 
 
-def _streaming(method: Callable[..., Any], begin: Begin) -> Callable[..., AsyncIterator[Any]]:
+def _streaming(method: Callable[..., Any], watch: _Watch) -> Callable[..., AsyncIterator[Any]]:
     async def wrapped(request: Any, context: Any) -> AsyncIterator[Any]:
-        begin(context)
+        started_s = watch.begin(context)
         try:
             responses = method(request, context)
             if inspect.isawaitable(responses):
@@ -114,8 +166,13 @@ def _streaming(method: Callable[..., Any], begin: Begin) -> Callable[..., AsyncI
                 yield response
         except grpc.aio.AbortError:
             raise
+        except (asyncio.CancelledError, GeneratorExit):
+            watch.gone(context, started_s)
+            raise
         except Exception as error:  # noqa: BLE001 - the edge, as above
-            await context.abort_with_status(status.to_status(_translated(error)))
+            await watch.fail(context, started_s, error)
+        else:
+            watch.end(context, started_s)
 
     return wrapped
 

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from dstore.core.environment import Clock
 from dstore.core.errors import Unavailable
 from dstore.core.interfaces import Admin, Chunks, Cluster, Namespace
 from dstore.core.limits import CONCURRENT_CALLS_MAX, CONCURRENT_STREAMS_MAX, MESSAGE_SIZE_BYTES_MAX
@@ -44,6 +45,7 @@ class RpcServer:
     Args:
         listen: host and port; port 0 takes a free one.
         calls: counts and times the calls; None counts nothing.
+        clock: times them for the log; None logs nothing of them.
     """
 
     def __init__(
@@ -56,10 +58,13 @@ class RpcServer:
         chunks: Chunks | None = None,
         reflection: bool = True,
         calls: CallMetrics | None = None,
+        clock: Clock | None = None,
     ):
         self._listen = listen
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(calls)], options=_OPTIONS, maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX
+            interceptors=[ErrorInterceptor(calls, clock)],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=CONCURRENT_CALLS_MAX,
         )
         self._service_names = [health.SERVICE_NAME]
         if namespace is not None:

@@ -1,12 +1,10 @@
-"""A server process: its loop, its signals, its log."""
+"""A server process: its loop and its signals."""
 
 import asyncio
 import ctypes
-import logging
 import os
 import resource
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 
 import uvloop
@@ -21,13 +19,6 @@ _MALLOC_TUNING = (
     (-1, 64 * 1024 * 1024),  # M_TRIM_THRESHOLD
     (-8, 1),  # M_ARENA_MAX
 )
-
-
-def setup_logging(level: str) -> None:
-    """Log to stderr, one line each, from ``level`` on."""
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
 
 
 def _tune_allocator() -> None:

@@ -89,6 +89,7 @@ def test_status() -> None:
         "  nodes:   1/3 up   cs-2 down (last heard 8.0 s ago), cs-3 suspect",
         "  data:    1 file, 2 directories, 11.2 KiB logical, 22.5 KiB stored (3 replicas)",
         "  chunks:  5 total, 3 unavailable, 4 under-replicated",
+        "  groups:  4 total",
         "  kept:    3 removed or replaced files (2.0 KiB), restorable for 24 h; 2 deleted chunks; 1 copy in the trash",
         "  space:   18.0 GiB free of 30.0 GiB summed over chunkservers (40% used)",
         "  writes:  1 in progress",

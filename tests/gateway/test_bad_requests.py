@@ -196,11 +196,14 @@ async def test_a_defect_tells_nobody_what_it_saw(
     def fail() -> None:
         raise ZeroDivisionError("secret")
 
+    caplog.set_level("INFO", "dstore.gateway")
     cluster.calls.before["list"] = fail
     status, headers, body = await gateway.send(get(b"/list", b"X-Request-Id: mine"))
     assert (status, error_in(body, headers)["reason"]) == (500, "INTERNAL")
     assert b"secret" not in body
-    assert "request mine met a defect" in caplog.text
+    assert "a request met a defect" in caplog.text
+    last = caplog.records[-1].__dict__
+    assert (last["request"].request_id, last["status"], last["route"]) == ("mine", 500, "/list")
 
 
 async def test_pipelined_requests_are_answered_in_order(gateway: GatewayInProcess) -> None:

@@ -165,7 +165,7 @@ def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
         status, figures = gateway.curl(*watcher, f"{gateway.url}/metrics")
         assert status == 200 and b"guarded" not in figures and b"reader" not in figures
         log = gateway.errors.read_text()
-    assert "identity=reader" in log
+    assert '"identity": "reader"' in log
     assert not any(str(each["token"]) in log for each in made)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -191,7 +192,7 @@ class SqliteStore:
         waiter = _Waiter(fn, asyncio.get_running_loop().create_future())
         self._queue.append(waiter)
         if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._commit_queued(), name="metadata-commit")
+            self._pump = asyncio.create_task(self._commit_queued(), name="metadata-commit", context=Context())
         result: T = await waiter.future
         return result
 
