@@ -33,6 +33,7 @@ IN_TURN: tuple[tuple[str, str, int], ...] = (
     ("restore", "/a/small", 0),
     ("rm", "/nothing", 10),
     ("status", "", 0),
+    ("top", "", 0),
     ("node list", "", 0),
     ("node drain", "cs-4 --wait", 0),
     ("node activate", "cs-4", 0),
