@@ -45,15 +45,13 @@ def _run(shell: PageShell, page: str, step: Step, directory: Path) -> None:
         assert fits(shown, printed), "\n".join([report, "-- and not as shown:", *shown])
 
 
-def reasons_not_run(page: str) -> list[str]:
-    """Return why blocks of this page are not run, one reason for each of them."""
-    return [block.reason_not_run for block in blocks(ROOT / page) if block.reason_not_run]
-
-
-def hidden_commands(page: str) -> list[str]:
-    """Return lines that look like code to a reader, and are in no block."""
+def check_what_is_not_run(page: str, *, count: int) -> None:
+    """So many blocks of a page are left out, each for a reason that stands there; no command is outside of blocks."""
+    reasons = [block.reason_not_run for block in blocks(ROOT / page) if block.reason_not_run]
+    assert len(reasons) == count, reasons
+    assert all(len(reason) > 10 for reason in reasons), reasons
     outside = "\n".join(block.before for block in blocks(ROOT / page)).splitlines()
     indented = [
         line for before, line in zip(["", *outside], outside, strict=False) if not before and line[:4] == "    "
     ]
-    return [line for line in indented if not line.lstrip().startswith(("-", "*", "<!--"))]
+    assert [line for line in indented if not line.lstrip().startswith(("-", "*", "<!--"))] == []
