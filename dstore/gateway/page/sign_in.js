@@ -31,7 +31,7 @@ export function signIn(failure, done) {
     "section",
     { class: "card sign-in" },
     el("h1", { text: "Sign in" }),
-    el("p", { text: "This gateway wants a token. Its operator makes one with `dstore gateway token NAME`." }),
+    el("p", {}, "This gateway wants a token. Its operator makes one with ", el("code", { text: "dstore gateway token NAME" }), "."),
     el(
       "form",
       { on: { submit: (event) => { event.preventDefault(); void attempt(); } } },
