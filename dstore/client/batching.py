@@ -11,6 +11,8 @@ from dstore.client.answers import invalid_answer
 from dstore.client.gathering import Gatherer
 from dstore.core.errors import DstoreError
 from dstore.core.files import (
+    ANY,
+    NO_VERSION,
     ChunkPage,
     ChunkPlacement,
     ClusterInfo,
@@ -69,10 +71,12 @@ class BatchingNamespace:
     async def open_file(self, path: str) -> OpenedFile:
         return value(await self._opens.ask(path))
 
-    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
-        if recursive:
-            # It may take long, and others would wait with it.
-            return await self._namespace.remove(path, recursive=True, request_id=request_id)
+    async def remove(
+        self, path: str, *, recursive: bool, request_id: RequestId, version: Version = NO_VERSION
+    ) -> RemoveResult:
+        if recursive or version != NO_VERSION:
+            # A tree may take long, and others would wait with it; calls about many paths take no versions.
+            return await self._namespace.remove(path, recursive=recursive, request_id=request_id, version=version)
         return value(await self._removes.ask((path, False, request_id)))
 
     async def put_files(self, items: tuple[PutItem, ...]) -> tuple[FileInfo | DstoreError, ...]:
@@ -96,8 +100,8 @@ class BatchingNamespace:
     async def make_directory(self, path: str, *, parents: bool, exist_ok: bool, request_id: RequestId) -> FileInfo:
         return await self._namespace.make_directory(path, parents=parents, exist_ok=exist_ok, request_id=request_id)
 
-    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
-        return await self._namespace.prepare_rename(source, target)
+    async def prepare_rename(self, source: str, target: str, precondition: Precondition = ANY) -> RenameTicket:
+        return await self._namespace.prepare_rename(source, target, precondition)
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
         return await self._namespace.rename(rename, request_id=request_id)

@@ -190,13 +190,15 @@ class Client:
         """Make a directory; the options are those of ``pathlib.Path.mkdir``."""
         return self._run(self._client.make_directory(path, parents=parents, exist_ok=exist_ok))
 
-    def rename(self, source: str, target: str) -> FileInfo:
+    def rename(
+        self, source: str, target: str, *, if_version: Version | int | None = None, if_absent: bool = False
+    ) -> FileInfo:
         """Rename a file or directory in one step; a file replaces a file, a directory an empty directory."""
-        return self._run(self._client.rename(source, target))
+        return self._run(self._client.rename(source, target, if_version=if_version, if_absent=if_absent))
 
-    def remove(self, path: str, *, recursive: bool = False) -> RemoveResult:
-        """Remove a file, an empty directory, or with ``recursive`` a whole tree in one step."""
-        return self._run(self._client.remove(path, recursive=recursive))
+    def remove(self, path: str, *, recursive: bool = False, if_version: int | None = None) -> RemoveResult:
+        """Remove a file, an empty directory, or a whole tree; with ``if_version``, only that version of it."""
+        return self._run(self._client.remove(path, recursive=recursive, if_version=if_version))
 
     def list_removed(self, path: str = "/", *, recursive: bool = True) -> Iterator[RemovedFile]:
         """Iterate over what was removed or replaced and can be restored, oldest removal first."""

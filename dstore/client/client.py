@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from dstore.client import answers, many_files
-from dstore.client.arguments import LocalPath, check_mode, check_page_size, precondition_of
+from dstore.client.arguments import LocalPath, check_mode, check_page_size, check_version, precondition_of
 from dstore.client.contact import Contact, Services
 from dstore.client.fetching import Fetching
 from dstore.client.files import AsyncReadFile, AsyncWriteFile, as_bytes_view
@@ -33,7 +33,6 @@ from dstore.crypto.keys import Keyring
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-T = TypeVar("T")
 _DESCRIBE_PAGE_SIZE = 1_000
 
 
@@ -310,9 +309,7 @@ class AsyncClient(RemovedFiles, Identified):
 
     async def remove_many(self, paths: Iterable[str], *, recursive: bool = False) -> list[RemoveResult | DstoreError]:
         """Remove many paths, one after the other, each as ``remove``; return the outcome or the error of each."""
-        return await many_files.remove_many(
-            self._contact, paths, recursive=recursive, request_id=lambda: RequestId(self._random.uuid())
-        )
+        return await many_files.remove_many(self._contact, paths, recursive=recursive, request_id=self._request_id)
 
     # --- Names -------------------------------------------------------------------------------------------------
 
@@ -359,19 +356,25 @@ class AsyncClient(RemovedFiles, Identified):
     async def make_directory(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> FileInfo:
         """Make a directory; the options are those of ``pathlib.Path.mkdir``."""
         path = normalize_path(path)
-        info = await (await self._contact.namespace()).make_directory(
-            path, parents=parents, exist_ok=exist_ok, request_id=RequestId(self._random.uuid())
-        )
+        namespace, request_id = await self._contact.namespace(), self._request_id()
+        info = await namespace.make_directory(path, parents=parents, exist_ok=exist_ok, request_id=request_id)
         return replace(info, path=path)
 
-    async def rename(self, source: str, target: str) -> FileInfo:
-        """Rename a file or directory in one step; a file replaces a file, a directory an empty directory."""
-        source, target = normalize_path(source), normalize_path(target)
-        return await rename(await self._contact.session(), source, target)
+    async def rename(
+        self, source: str, target: str, *, if_version: Version | int | None = None, if_absent: bool = False
+    ) -> FileInfo:
+        """Rename a file or directory in one step; a file replaces a file, a directory an empty directory.
 
-    async def remove(self, path: str, *, recursive: bool = False) -> RemoveResult:
-        """Remove a file, an empty directory, or with ``recursive`` a whole tree in one step."""
-        path = normalize_path(path)
-        return await (await self._contact.namespace()).remove(
-            path, recursive=recursive, request_id=RequestId(self._random.uuid())
-        )
+        With ``if_version``, only that version of the source; with ``if_absent``, only if nothing is at the target.
+        """
+        source, target, precondition = normalize_path(source), normalize_path(target), precondition_of(if_absent, None)
+        return await rename(await self._contact.session(), source, target, check_version(if_version), precondition)
+
+    async def remove(self, path: str, *, recursive: bool = False, if_version: int | None = None) -> RemoveResult:
+        """Remove a file, an empty directory, or a whole tree; with ``if_version``, only that version of it."""
+        path, version, request_id = normalize_path(path), check_version(if_version), self._request_id()
+        namespace = await self._contact.namespace()
+        return await namespace.remove(path, recursive=recursive, request_id=request_id, version=version)
+
+    def _request_id(self) -> RequestId:
+        return RequestId(self._random.uuid())

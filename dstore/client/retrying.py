@@ -11,6 +11,8 @@ from dstore.client.retries import Mutation, Retries
 from dstore.core.checking import CheckSummary, CollectionStatus, Finding, SafeModeStatus
 from dstore.core.errors import DstoreError
 from dstore.core.files import (
+    ANY,
+    NO_VERSION,
     ChunkPage,
     ChunkPlacement,
     ClusterInfo,
@@ -58,15 +60,17 @@ class RetryingNamespace:
             lambda: self._namespace.make_directory(path, parents=parents, exist_ok=exist_ok, request_id=request_id),
         )
 
-    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
+    async def remove(
+        self, path: str, *, recursive: bool, request_id: RequestId, version: Version = NO_VERSION
+    ) -> RemoveResult:
         return await self._retries.mutate(
             f"remove {path}",
             request_id,
-            lambda: self._namespace.remove(path, recursive=recursive, request_id=request_id),
+            lambda: self._namespace.remove(path, recursive=recursive, request_id=request_id, version=version),
         )
 
-    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
-        return await self._retries.read(lambda: self._namespace.prepare_rename(source, target))
+    async def prepare_rename(self, source: str, target: str, precondition: Precondition = ANY) -> RenameTicket:
+        return await self._retries.read(lambda: self._namespace.prepare_rename(source, target, precondition))
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
         return await self._retries.mutate(

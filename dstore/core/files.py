@@ -95,7 +95,8 @@ class RemoveResult:
     directories: int
 
 
-_NO_VERSION = Version(0)
+#: No version is it; where one may be asked for, it means that none is.
+NO_VERSION = Version(0)
 
 
 class PreconditionKind(Enum):
@@ -115,7 +116,7 @@ class Precondition:
     """
 
     kind: PreconditionKind = PreconditionKind.NONE
-    version: Version = _NO_VERSION
+    version: Version = NO_VERSION
 
 
 ANY = Precondition()
@@ -323,6 +324,7 @@ class Rename:
         source_version: of the ticket; a source that changed since then is a ``Conflict``.
         version: of the ticket.
         sealed_manifest: sealed for the target; empty for a directory.
+        precondition: what must hold of the target.
     """
 
     source: str
@@ -330,3 +332,4 @@ class Rename:
     source_version: Version
     version: Version
     sealed_manifest: bytes = field(repr=False)
+    precondition: Precondition = ANY

@@ -14,6 +14,8 @@ from dstore.core.chunks import ChunkStat, Frame, ReadRequest, WriteFinish, Write
 from dstore.core.digests import GroupDigest, HeldPage
 from dstore.core.errors import DstoreError
 from dstore.core.files import (
+    ANY,
+    NO_VERSION,
     ChunkPage,
     ChunkPlacement,
     ClusterInfo,
@@ -50,9 +52,11 @@ class Namespace(Protocol):
 
     async def make_directory(self, path: str, *, parents: bool, exist_ok: bool, request_id: RequestId) -> FileInfo: ...
 
-    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult: ...
+    async def remove(
+        self, path: str, *, recursive: bool, request_id: RequestId, version: Version = NO_VERSION
+    ) -> RemoveResult: ...
 
-    async def prepare_rename(self, source: str, target: str) -> RenameTicket: ...
+    async def prepare_rename(self, source: str, target: str, precondition: Precondition = ANY) -> RenameTicket: ...
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo: ...
 

@@ -1,9 +1,13 @@
 """The full interface, ``/v1/files/PATH``: files and directories of the whole tree."""
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from starlette.responses import Response
 
-from dstore.core.errors import AlreadyExists, InvalidRequest, IsADirectory, NotADirectory, NotFound
+from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo
+from dstore.core.ids import Version
 from dstore.core.paths import normalize_path
 from dstore.gateway.answers import FileResponse, JsonResponse, info_value
 from dstore.gateway.attributes import attributes_of, headers_from
@@ -110,8 +114,8 @@ async def delete_path(call: Call) -> Response:
     """Remove a file, an empty directory, or with ``recursive`` a tree; it can be restored for a time."""
     path = store_path(call.rest)
     recursive = flag_of(call.request.query_params, "recursive")
-    await _check_conditions(call, path)
-    result = await call.client.remove(path, recursive=recursive)
+    async with _conditions_held(call, path) as version:
+        result = await call.client.remove(path, recursive=recursive, if_version=version)
     return JsonResponse({"path": path, "files": result.files, "directories": result.directories})
 
 
@@ -135,13 +139,15 @@ async def rename_path(call: Call) -> Response:
             reason="RENAME_INVALID",
         )
     target = normalize_path(target)
-    await _check_conditions(call, path)
-    if not replace and target != path and await find(call.client, target) is not None:
+    try:
+        async with _conditions_held(call, path) as version:
+            is_new = not replace and target != path
+            info = await call.client.rename(path, target, if_version=version, if_absent=is_new)
+    except AlreadyExists as error:
         raise AlreadyExists(
             f'There is something at {target} already; choose another path, or say "replace": true.',
             metadata={"path": target},
-        )
-    info = await call.client.rename(path, target)
+        ) from error
     headers = {"Location": location(target)}
     if not info.is_directory:
         headers["ETag"] = entity_tag(info)
@@ -166,20 +172,30 @@ async def list_directory(call: Call, path: str) -> Response:
     return JsonResponse(value | {"next_cursor": page.next_page_token or None})
 
 
-async def _check_conditions(call: Call, path: str) -> None:
-    """Hold what is there against the conditions, right before it is changed.
+@contextlib.asynccontextmanager
+async def _conditions_held(call: Call, path: str) -> AsyncIterator[Version | None]:
+    """Give the version that the conditions of the request hold for; None when it has none.
+
+    What is done inside is to be done to this version only: the master compares it in the transaction of the change.
 
     Raises:
         Conflict: reason ``PRECONDITION_FAILED``.
     """
     conditions = call.conditions()
     if conditions.is_none:
+        yield None
         return
     present = await find(call.client, path)
     if present is None:
         raise NotFound(f"There is nothing at {path}.", metadata={"path": path})
     if judge(conditions, present, is_read=False) is not Verdict.PROCEED:
         raise precondition_failed(path, present)
+    try:
+        yield present.version
+    except Conflict as error:
+        if error.reason != "VERSION_CHANGED":
+            raise
+        raise precondition_failed(path, present) from error
 
 
 def _file_headers(info: FileInfo) -> dict[str, str]:

@@ -4,8 +4,8 @@ What a function refuses is specified in protos/dstore/v1/namespace_service.proto
 """
 
 from dstore.core.errors import DirectoryNotEmpty, InvalidRequest, LimitExceeded
-from dstore.core.files import FileInfo, FileKind, FilePage, RemoveResult
-from dstore.core.ids import ClusterId, FileId
+from dstore.core.files import NO_VERSION, FileInfo, FileKind, FilePage, RemoveResult
+from dstore.core.ids import ClusterId, FileId, Version
 from dstore.core.limits import (
     LIST_PAGE_SIZE_DEFAULT,
     LIST_PAGE_SIZE_MAX,
@@ -15,6 +15,7 @@ from dstore.core.limits import (
 from dstore.core.paths import join_path, split_path
 from dstore.master import counters, history, page_tokens, tree
 from dstore.master.history import End
+from dstore.master.preconditions import check_version
 from dstore.master.store.base import Transaction, batches, expand
 from dstore.master.store.schema import LIVE
 
@@ -91,13 +92,14 @@ def make_directory(tx: Transaction, path: str, *, parents: bool, exist_ok: bool,
     return inode.describe(join_path(names))
 
 
-def remove(tx: Transaction, path: str, *, recursive: bool, now_ns: int) -> RemoveResult:
+def remove(tx: Transaction, path: str, *, recursive: bool, version: Version = NO_VERSION, now_ns: int) -> RemoveResult:
     """Remove a file, an empty directory, or a whole tree; all of it ends with one transaction."""
     names = split_path(path)
     if not names:
         raise root_immovable()
     parent = tree.resolve_parent(tx, names)
     inode = tree.resolve(tx, names)
+    check_version(version, inode, join_path(names))
     if inode.is_directory:
         files, directories = _collect(tx, inode.file_id, join_path(names), recursive=recursive)
         directories.append(inode.file_id)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from dstore.core.errors import DstoreError, InvalidRequest
-from dstore.core.files import RemoveResult
-from dstore.core.ids import FileId, RequestId
+from dstore.core.files import NO_VERSION, RemoveResult
+from dstore.core.ids import FileId, RequestId, Version
 from dstore.core.limits import REMOVE_ENTRIES_MAX
 from dstore.master import history, namespace, requests, tree
 from dstore.master.batches import batch_full
@@ -33,13 +33,14 @@ def remove_each(
     return answers
 
 
-def describe(request_id: RequestId, path: str, *, recursive: bool) -> Request:
+def describe(request_id: RequestId, path: str, *, recursive: bool, version: Version = NO_VERSION) -> Request:
     """Return the identity of a removal, alone or one of many.
 
     Raises:
         InvalidRequest: reason ``REQUEST_ID_INVALID``.
     """
-    return requests.describe(request_id, "Remove", path, recursive)
+    # Without a version it is what it was before there were any, so that a call can be repeated across an upgrade.
+    return requests.describe(request_id, "Remove", path, recursive, *([version] if version != NO_VERSION else []))
 
 
 def _describe(path: str, recursive: bool, request_id: RequestId) -> Request | DstoreError:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from dstore.core.errors import Conflict, InvalidRequest, LimitExceeded
-from dstore.core.files import FileInfo, Rename, RenameTicket, WrappedKey
-from dstore.core.ids import ClusterId, Version
+from dstore.core.errors import InvalidRequest, LimitExceeded
+from dstore.core.files import ANY, FileInfo, Precondition, Rename, RenameTicket, WrappedKey
+from dstore.core.ids import ClusterId, RequestId, Version
 from dstore.core.limits import SEALED_MANIFEST_SIZE_BYTES_MAX
 from dstore.core.paths import join_path, split_path
-from dstore.master import codec, counters, history, namespace, tree
+from dstore.master import codec, counters, history, namespace, requests, tree
 from dstore.master.history import End
+from dstore.master.preconditions import check_precondition, version_changed
+from dstore.master.requests import Request
 from dstore.master.store.base import INTEGER_MAX, Transaction
 
 
@@ -29,9 +31,24 @@ class _Move:
         return self.target is not None and self.target.file_id == self.source.file_id
 
 
-def prepare(tx: Transaction, cluster_id: ClusterId, source: str, target: str) -> RenameTicket:
+def describe(request_id: RequestId, rename: Rename) -> Request:
+    """Return the identity of a rename.
+
+    Raises:
+        InvalidRequest: reason ``REQUEST_ID_INVALID``.
+    """
+    condition = rename.precondition
+    # Without a precondition it is what it was before there were any, so that a call can be repeated across an upgrade.
+    more = [] if condition == ANY else [(condition.kind.value, condition.version)]
+    content = (rename.source, rename.target, rename.source_version, rename.version, rename.sealed_manifest)
+    return requests.describe(request_id, "Rename", content, *more)
+
+
+def prepare(
+    tx: Transaction, cluster_id: ClusterId, source: str, target: str, precondition: Precondition
+) -> RenameTicket:
     """Give out a version, and what has to be sealed again."""
-    move = _look(tx, source, target)
+    move = _look(tx, source, target, precondition)
     sealed_manifest, wrapped_keys = tx.execute(
         "SELECT sealed_manifest, wrapped_keys FROM live_inodes WHERE file_id = ?", (move.source.file_id,)
     )[0]
@@ -49,7 +66,7 @@ def prepare(tx: Transaction, cluster_id: ClusterId, source: str, target: str) ->
 
 def rename(tx: Transaction, rename: Rename, *, now_ns: int) -> FileInfo:
     """Move the source to the target and put the new manifest in place."""
-    move = _look(tx, rename.source, rename.target)
+    move = _look(tx, rename.source, rename.target, rename.precondition)
     check_manifest(rename.sealed_manifest, is_directory=move.source.is_directory)
     _check_versions(tx, move, rename)
     txn = history.begin(tx)
@@ -86,7 +103,7 @@ def check_manifest(sealed_manifest: bytes, *, is_directory: bool) -> None:
         raise InvalidRequest(f"{what} sealed manifest; correct the request.", reason="MANIFEST_INVALID")
 
 
-def _look(tx: Transaction, source: str, target: str) -> _Move:
+def _look(tx: Transaction, source: str, target: str, precondition: Precondition) -> _Move:
     source_names, target_names = split_path(source), split_path(target)
     if not source_names or not target_names:
         raise InvalidRequest("The root cannot be renamed or replaced; name something in it.", reason="ROOT_IMMOVABLE")
@@ -98,6 +115,8 @@ def _look(tx: Transaction, source: str, target: str) -> _Move:
         )
     target_parent = tree.resolve_parent(tx, target_names)
     target_inode = tree.find(tx, target_parent.file_id, target_names[-1])
+    if precondition != ANY:
+        check_precondition(precondition, target_inode, join_path(target_names))
     if target_inode is not None and target_inode.file_id != source_inode.file_id:
         _check_replaceable(tx, source_inode, target_inode, join_path(target_names))
     return _Move(
@@ -130,12 +149,3 @@ def _check_versions(tx: Transaction, move: _Move, rename: Rename) -> None:
         raise version_changed(target_path, f"it has version {move.target.version} now")
     if not move.stays and move.target_parent.floor_version >= rename.version:
         raise version_changed(target_path, "a newer version was there meanwhile")
-
-
-def version_changed(path: str, why: str) -> Conflict:
-    """Return the error for a path that changed since the caller looked."""
-    return Conflict(
-        f"{path} was changed by somebody else: {why}. Look again, then redo the operation.",
-        reason="VERSION_CHANGED",
-        metadata={"path": path},
-    )

@@ -12,8 +12,9 @@ from dstore.core.ids import ClusterId, FileId, Version
 from dstore.core.paths import join_path, split_path
 from dstore.core.removed import Restore, RestoreTicket
 from dstore.master import codec, counters, history, tree
+from dstore.master.preconditions import version_changed
 from dstore.master.removed import RESTORABLE, Directory, Places, find_directory
-from dstore.master.renames import check_manifest, version_changed
+from dstore.master.renames import check_manifest
 from dstore.master.store.base import INTEGER_MAX, Transaction
 from dstore.master.store.schema import LIVE
 

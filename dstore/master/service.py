@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from dstore.core.errors import DstoreError, InvalidRequest, LimitExceeded
 from dstore.core.files import (
+    ANY,
+    NO_VERSION,
     ChunkPage,
     ChunkPlacement,
     ChunkRecord,
@@ -77,25 +79,25 @@ class NamespaceService:
             lambda tx: namespace.make_directory(tx, path, parents=parents, exist_ok=exist_ok, now_ns=now_ns),
         )
 
-    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
+    async def remove(
+        self, path: str, *, recursive: bool, request_id: RequestId, version: Version = NO_VERSION
+    ) -> RemoveResult:
         """Remove a file, an empty directory or a tree."""
-        request = removing.describe(request_id, path, recursive=recursive)
+        request = removing.describe(request_id, path, recursive=recursive, version=version)
         now_ns = self._now_ns()
         return await self._once(
-            request, RemoveResult, lambda tx: namespace.remove(tx, path, recursive=recursive, now_ns=now_ns)
+            request,
+            RemoveResult,
+            lambda tx: namespace.remove(tx, path, recursive=recursive, version=version, now_ns=now_ns),
         )
 
-    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
+    async def prepare_rename(self, source: str, target: str, precondition: Precondition = ANY) -> RenameTicket:
         """Give out what is needed to rename."""
-        return await self._store.write(lambda tx: renames.prepare(tx, self._cluster_id, source, target))
+        return await self._store.write(lambda tx: renames.prepare(tx, self._cluster_id, source, target, precondition))
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
         """Rename a file or directory."""
-        request = requests.describe(
-            request_id,
-            "Rename",
-            (rename.source, rename.target, rename.source_version, rename.version, rename.sealed_manifest),
-        )
+        request = renames.describe(request_id, rename)
         now_ns = self._now_ns()
         return await self._once(request, FileInfo, lambda tx: renames.rename(tx, rename, now_ns=now_ns))
 

@@ -16,10 +16,11 @@ from dstore.master import codec, counters, history, requests, tree
 from dstore.master.batches import path_size
 from dstore.master.directories import Directories, Place
 from dstore.master.history import End, NewFile
+from dstore.master.preconditions import check_precondition
 from dstore.master.renames import check_manifest
 from dstore.master.requests import Request
 from dstore.master.store.base import Transaction
-from dstore.master.writes import check_keys, check_precondition, version_superseded
+from dstore.master.writes import check_keys, version_superseded
 
 
 def check_reservation(count: int) -> None:

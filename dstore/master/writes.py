@@ -30,7 +30,8 @@ from dstore.core.paths import join_path, split_path
 from dstore.master import chunk_rows, codec, counters, history, tree
 from dstore.master.history import End
 from dstore.master.leases import intent_expired
-from dstore.master.renames import check_manifest, version_changed
+from dstore.master.preconditions import check_precondition
+from dstore.master.renames import check_manifest
 from dstore.master.store.base import INTEGER_MAX, Transaction
 from dstore.master.store.schema import ClusterRecord
 from dstore.master.written import check_complete, record_written
@@ -231,23 +232,6 @@ def _hand_out(tx: Transaction, intent_id: IntentId, targets: Targets) -> tuple[C
         [(intent_id, each.chunk_id.sequence, each.chunk_id.group_id) for each in placements],
     )
     return placements
-
-
-def check_precondition(precondition: Precondition, found: tree.Inode | None, path: str) -> None:
-    """Refuse to write a file where the path, as it is now, does not allow it.
-
-    Raises:
-        AlreadyExists, IsADirectory, Conflict: as CommitWrite.
-    """
-    if found is not None and precondition.kind is PreconditionKind.ABSENT:
-        raise tree.file_exists(path, found.kind)
-    if found is not None and found.is_directory:
-        raise tree.is_a_directory(path)
-    if precondition.kind is PreconditionKind.VERSION:
-        if found is None:
-            raise version_changed(path, f"version {precondition.version} is wanted, and there is none")
-        if found.version != precondition.version:
-            raise version_changed(path, f"version {precondition.version} is wanted, it has {found.version}")
 
 
 def _check_version(intent: Intent, commit: Commit, replaced: tree.Inode | None, path: str) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 from dstore.core.errors import DstoreError
 from dstore.core.files import (
+    ANY,
+    NO_VERSION,
     ChunkPage,
     ChunkPlacement,
     ClusterInfo,
@@ -55,14 +57,18 @@ class NamespaceClient:
         request = v1.MakeDirectoryRequest(path=path, parents=parents, exist_ok=exist_ok, request_id=request_id)
         return await self._call(self._stub.MakeDirectory, request, _info_of)
 
-    async def remove(self, path: str, *, recursive: bool, request_id: RequestId) -> RemoveResult:
-        request = v1.RemoveRequest(path=path, recursive=recursive, request_id=request_id)
+    async def remove(
+        self, path: str, *, recursive: bool, request_id: RequestId, version: Version = NO_VERSION
+    ) -> RemoveResult:
+        request = v1.RemoveRequest(path=path, recursive=recursive, request_id=request_id, version=version)
         return await self._call(
             self._stub.Remove, request, lambda answer: RemoveResult(files=answer.files, directories=answer.directories)
         )
 
-    async def prepare_rename(self, source: str, target: str) -> RenameTicket:
-        request = v1.PrepareRenameRequest(source=source, target=target)
+    async def prepare_rename(self, source: str, target: str, precondition: Precondition = ANY) -> RenameTicket:
+        request = v1.PrepareRenameRequest(
+            source=source, target=target, precondition=convert.precondition_to_proto(precondition)
+        )
         return await self._call(self._stub.PrepareRename, request, convert_writes.ticket_from_proto)
 
     async def rename(self, rename: Rename, *, request_id: RequestId) -> FileInfo:
@@ -230,11 +236,15 @@ class NamespaceServicer(namespace_service_pb2_grpc.NamespaceServiceServicer):
             request.path,
             recursive=request.recursive,
             request_id=convert.request_id_from_text(request.request_id),
+            version=Version(request.version),
         )
         return v1.RemoveResponse(files=result.files, directories=result.directories)
 
     async def PrepareRename(self, request: v1.PrepareRenameRequest, context: Any) -> v1.PrepareRenameResponse:
-        return convert_writes.ticket_to_proto(await self._namespace.prepare_rename(request.source, request.target))
+        precondition = convert.precondition_from_proto(request.precondition)
+        return convert_writes.ticket_to_proto(
+            await self._namespace.prepare_rename(request.source, request.target, precondition)
+        )
 
     async def Rename(self, request: v1.RenameRequest, context: Any) -> v1.RenameResponse:
         info = await self._namespace.rename(
@@ -336,5 +346,5 @@ class NamespaceServicer(namespace_service_pb2_grpc.NamespaceServiceServicer):
         return response
 
     async def RemoveFiles(self, request: v1.RemoveFilesRequest, context: Any) -> v1.RemoveFilesResponse:
-        items = tuple((each.path, each.recursive, RequestId(each.request_id)) for each in request.items)
+        items = convert_batches.removals_from_proto(request)
         return convert_batches.removed_to_proto(await self._namespace.remove_files(items))

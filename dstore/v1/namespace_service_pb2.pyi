@@ -82,14 +82,16 @@ class MakeDirectoryResponse(_message.Message):
     def __init__(self, info: _Optional[_Union[_types_pb2.FileInfo, _Mapping]] = ...) -> None: ...
 
 class RemoveRequest(_message.Message):
-    __slots__ = ("path", "recursive", "request_id")
+    __slots__ = ("path", "recursive", "request_id", "version")
     PATH_FIELD_NUMBER: _ClassVar[int]
     RECURSIVE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     path: str
     recursive: bool
     request_id: str
-    def __init__(self, path: _Optional[str] = ..., recursive: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    version: int
+    def __init__(self, path: _Optional[str] = ..., recursive: bool = ..., request_id: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RemoveResponse(_message.Message):
     __slots__ = ("files", "directories")
@@ -100,12 +102,14 @@ class RemoveResponse(_message.Message):
     def __init__(self, files: _Optional[int] = ..., directories: _Optional[int] = ...) -> None: ...
 
 class PrepareRenameRequest(_message.Message):
-    __slots__ = ("source", "target")
+    __slots__ = ("source", "target", "precondition")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
+    PRECONDITION_FIELD_NUMBER: _ClassVar[int]
     source: str
     target: str
-    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ...) -> None: ...
+    precondition: _types_pb2.Precondition
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., precondition: _Optional[_Union[_types_pb2.Precondition, _Mapping]] = ...) -> None: ...
 
 class PrepareRenameResponse(_message.Message):
     __slots__ = ("source", "cluster_id", "version", "source_parent_id", "target_parent_id", "target_name", "sealed_manifest", "wrapped_keys")
@@ -128,20 +132,22 @@ class PrepareRenameResponse(_message.Message):
     def __init__(self, source: _Optional[_Union[_types_pb2.FileInfo, _Mapping]] = ..., cluster_id: _Optional[str] = ..., version: _Optional[int] = ..., source_parent_id: _Optional[int] = ..., target_parent_id: _Optional[int] = ..., target_name: _Optional[str] = ..., sealed_manifest: _Optional[bytes] = ..., wrapped_keys: _Optional[_Iterable[_Union[_types_pb2.WrappedKey, _Mapping]]] = ...) -> None: ...
 
 class RenameRequest(_message.Message):
-    __slots__ = ("source", "target", "source_version", "version", "sealed_manifest", "request_id")
+    __slots__ = ("source", "target", "source_version", "version", "sealed_manifest", "request_id", "precondition")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     SOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SEALED_MANIFEST_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRECONDITION_FIELD_NUMBER: _ClassVar[int]
     source: str
     target: str
     source_version: int
     version: int
     sealed_manifest: bytes
     request_id: str
-    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., source_version: _Optional[int] = ..., version: _Optional[int] = ..., sealed_manifest: _Optional[bytes] = ..., request_id: _Optional[str] = ...) -> None: ...
+    precondition: _types_pb2.Precondition
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., source_version: _Optional[int] = ..., version: _Optional[int] = ..., sealed_manifest: _Optional[bytes] = ..., request_id: _Optional[str] = ..., precondition: _Optional[_Union[_types_pb2.Precondition, _Mapping]] = ...) -> None: ...
 
 class RenameResponse(_message.Message):
     __slots__ = ("info",)

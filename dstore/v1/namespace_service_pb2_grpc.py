@@ -224,6 +224,7 @@ class NamespaceServiceServicer(object):
 
         Errors:
         * FAILED_PRECONDITION / DIRECTORY_NOT_EMPTY: the directory has entries and `recursive` is not set.
+        * ABORTED / VERSION_CHANGED: `version` is given, and the path has another one.
         * INVALID_ARGUMENT / ROOT_IMMOVABLE: the root cannot be removed.
         * RESOURCE_EXHAUSTED / TREE_TOO_LARGE: more than 100,000 entries; remove subtrees first.
         """
@@ -238,6 +239,7 @@ class NamespaceServiceServicer(object):
         Errors:
         * INVALID_ARGUMENT / ROOT_IMMOVABLE: the root cannot be renamed or replaced.
         * INVALID_ARGUMENT / RENAME_INTO_ITSELF: the target is inside the source.
+        * ALREADY_EXISTS / FILE_EXISTS, ABORTED / VERSION_CHANGED: the precondition does not hold.
         * FAILED_PRECONDITION / IS_A_DIRECTORY, NOT_A_DIRECTORY, DIRECTORY_NOT_EMPTY: as Rename.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -249,7 +251,8 @@ class NamespaceServiceServicer(object):
 
         Errors:
         * ABORTED / VERSION_CHANGED: the source is no longer what PrepareRename described, or the target got a newer
-        version; prepare again.
+        version: prepare again; or the precondition wants another version of the target.
+        * ALREADY_EXISTS / FILE_EXISTS: the precondition wants the target absent.
         * INVALID_ARGUMENT / ROOT_IMMOVABLE, RENAME_INTO_ITSELF: as PrepareRename.
         * FAILED_PRECONDITION / IS_A_DIRECTORY: the source is a file and the target a directory.
         * FAILED_PRECONDITION / NOT_A_DIRECTORY: the source is a directory and the target a file.
@@ -458,6 +461,7 @@ class NamespaceServiceServicer(object):
         """Removes files and directories; each as Remove, and the same call as Remove with that request_id.
 
         Errors:
+        * INVALID_ARGUMENT / VERSION_NOT_TAKEN, of the call: an item has a `version`; send it with Remove.
         * RESOURCE_EXHAUSTED / BATCH_FULL: also when the items before removed 100,000 entries together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

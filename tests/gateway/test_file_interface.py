@@ -1,5 +1,6 @@
 """``/v1/files``: whole files and parts of them, versions, directories, pages."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -121,6 +122,29 @@ async def test_a_write_is_compared_when_it_commits(cluster: InProcessCluster, ga
         answer = await http.put("/v1/files/a", content=body(), headers={"If-Match": f'"{created.version}"'})
     assert reason_of(answer) == (412, "PRECONDITION_FAILED")
     assert await gateway.client.get("/a") == b"of another"
+
+
+async def test_of_changes_at_once_under_one_condition_one_is_made(
+    http: httpx.AsyncClient, gateway: GatewayInProcess
+) -> None:
+    same = {"If-Match": f'"{(await gateway.client.put("/a", b"1")).version}"'}
+    rename = {"rename_to": "/b", "replace": True}
+    answers = await asyncio.gather(
+        *(http.delete("/v1/files/a", headers=same) for _ in range(4)),
+        *(http.post("/v1/files/a", json=rename, headers=same) for _ in range(4)),
+        *(http.put("/v1/files/a", content=b"2", headers=same) for _ in range(4)),
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert sum(status in (200, 201) for status in statuses) == 1
+    assert set(statuses) <= {200, 201, 404, 412}
+
+
+async def test_a_name_is_given_to_one_of_many_renames(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:
+    for number in range(6):
+        await gateway.client.put(f"/{number}", b"1")
+    answers = await asyncio.gather(*(http.post(f"/v1/files/{n}", json={"rename_to": "/name"}) for n in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
+    assert len([each async for each in gateway.client.list("/")]) == 6
 
 
 async def test_directories(http: httpx.AsyncClient, gateway: GatewayInProcess) -> None:

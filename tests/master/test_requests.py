@@ -8,7 +8,7 @@ import pytest
 from master_harness import KEYS, MasterHarness, written
 
 from dstore.core import errors
-from dstore.core.files import ANY, Commit, Rename
+from dstore.core.files import ABSENT, ANY, Commit, Rename
 from dstore.core.ids import RequestId
 from dstore.core.limits import LEADER_LEASE_S, REQUEST_RETENTION_S, RUNNING_TIME_STEP_S
 
@@ -37,6 +37,20 @@ async def prepare(cluster: MasterHarness, what: str) -> tuple[Call, Call]:
             return (
                 lambda rid: cluster.namespace.rename(rename, request_id=rid),
                 lambda rid: cluster.namespace.rename(replace(rename, sealed_manifest=b"other"), request_id=rid),
+            )
+        case "remove one version":
+            old = await cluster.write("/old", chunk_count=1)
+            return (
+                lambda rid: cluster.namespace.remove("/old", recursive=False, request_id=rid, version=old.version),
+                lambda rid: cluster.namespace.remove("/old", recursive=False, request_id=rid),
+            )
+        case "rename to a free name":
+            await cluster.write("/old", chunk_count=1)
+            ticket = await cluster.namespace.prepare_rename("/old", "/new", ABSENT)
+            rename = Rename("/old", "/new", ticket.source.version, ticket.version, b"sealed", ABSENT)
+            return (
+                lambda rid: cluster.namespace.rename(rename, request_id=rid),
+                lambda rid: cluster.namespace.rename(replace(rename, precondition=ANY), request_id=rid),
             )
         case "begin":
             return (
@@ -69,7 +83,17 @@ async def prepare(cluster: MasterHarness, what: str) -> tuple[Call, Call]:
             )
 
 
-MUTATIONS = ["make directory", "remove", "rename", "begin", "allocate", "commit", "abandon"]
+MUTATIONS = [
+    "make directory",
+    "remove",
+    "remove one version",
+    "rename",
+    "rename to a free name",
+    "begin",
+    "allocate",
+    "commit",
+    "abandon",
+]
 TABLES = ["counters", "inodes", "entries", "chunks", "intents", "intent_chunks", "deleted_chunks", "requests"]
 
 

@@ -225,8 +225,9 @@ def test_round_trip(to_proto, from_proto, value) -> None:  # type: ignore[no-unt
 def test_round_trips_with_more_arguments() -> None:
     commit = Commit(INTENT_ID, Version(4), 2**50, 9, WRITTEN, b"sealed", KEYS)
     assert writes.commit_from_proto(writes.commit_to_proto(commit, RequestId("r"))) == commit
-    rename = Rename("/a", "/b", Version(1), Version(2), b"sealed")
-    assert writes.rename_from_proto(writes.rename_to_proto(rename, RequestId("r"))) == rename
+    for precondition in (ANY, ABSENT, Precondition(PreconditionKind.VERSION, Version(3))):
+        rename = Rename("/a", "/b", Version(1), Version(2), b"sealed", precondition)
+        assert writes.rename_from_proto(writes.rename_to_proto(rename, RequestId("r"))) == rename
     restore = Restore("/a", "/b", Version(1), Version(2), b"sealed")
     assert removed.restore_from_proto(removed.restore_to_proto(restore, RequestId("r"))) == restore
     member = ChainMember(SERVER_ID, "h:1")

@@ -102,6 +102,22 @@ def opened_from_proto(response: v1.OpenFilesResponse, count: int) -> tuple[Opene
     )
 
 
+def removals_from_proto(request: v1.RemoveFilesRequest) -> tuple[tuple[str, bool, RequestId], ...]:
+    """Convert what is to be removed.
+
+    Raises:
+        InvalidRequest: reason ``VERSION_NOT_TAKEN``: it would not be looked at.
+    """
+    for each in request.items:
+        if each.version:
+            raise InvalidRequest(
+                f"Calls about many paths take no versions, and one is given for {each.path[:100]}; remove it by a call "
+                "of its own.",
+                reason="VERSION_NOT_TAKEN",
+            )
+    return tuple((each.path, each.recursive, RequestId(each.request_id)) for each in request.items)
+
+
 def removed_to_proto(answers: Iterable[RemoveResult | DstoreError]) -> v1.RemoveFilesResponse:
     """Convert what was removed."""
     results = [

@@ -13,6 +13,8 @@ from dstore.rpc.convert.files import (
     placements_to_proto,
     policy_from_proto,
     policy_to_proto,
+    precondition_from_proto,
+    precondition_to_proto,
     record_to_proto,
     wrapped_keys_from_proto,
     wrapped_keys_to_proto,
@@ -144,6 +146,7 @@ def rename_to_proto(rename: Rename, request_id: RequestId) -> namespace_v1.Renam
         version=rename.version,
         sealed_manifest=rename.sealed_manifest,
         request_id=request_id,
+        precondition=precondition_to_proto(rename.precondition),
     )
 
 
@@ -155,6 +158,7 @@ def rename_from_proto(request: namespace_v1.RenameRequest) -> Rename:
         source_version=Version(request.source_version),
         version=Version(request.version),
         sealed_manifest=checked_manifest(request.sealed_manifest),
+        precondition=precondition_from_proto(request.precondition),
     )
 
 
