@@ -25,6 +25,11 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(in_navigation(navigation)) == pages
 
 
+def test_every_decision_is_in_their_list() -> None:
+    listed = re.findall(r"\]\((\d{4}-[^)]*)\)", (DOCS / "decisions/README.md").read_text(encoding="utf-8"))
+    assert listed == sorted(path.name for path in (DOCS / "decisions").glob("0*.md"))
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that code hosts give to the headings of a page, which are those of the site too."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
