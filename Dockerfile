@@ -12,6 +12,9 @@ RUN /opt/build/bin/python -m pip install --require-hashes --requirement requirem
         --require-hashes --requirement requirements/runtime.lock
 COPY LICENSE README.md pyproject.toml ./
 COPY dstore/ dstore/
+# For `dstore_build_info`; whatever is no commit counts as unknown.
+ARG COMMIT=unknown
+RUN echo "${COMMIT}" >dstore/commit.txt
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory /wheel \
     && /opt/build/bin/python -m pip --python /opt/dstore/bin/python install --no-deps --no-index /wheel/*.whl
 

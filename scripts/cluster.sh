@@ -79,7 +79,8 @@ up() {
 up_in_containers() {
   # The flags are several words on purpose.
   # shellcheck disable=SC2086
-  "$1" build ${IMAGE_BUILD_FLAGS:-} --build-arg "BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}" --tag "$DSTORE_IMAGE" . ||
+  "$1" build ${IMAGE_BUILD_FLAGS:-} --build-arg "BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}" \
+    --build-arg "COMMIT=$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag "$DSTORE_IMAGE" . ||
     fail "the image cannot be built. BASE_IMAGE names another base; RUNTIME=local needs no image."
   compose "$1" up --detach --no-build
   "$python" -m dstore.system.probe --wait-s 60 "http://127.0.0.1:${prefix}"17{0,1,2,3}/readyz

@@ -9,6 +9,7 @@ from dstore import __version__
 from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError
 from dstore.core.upkeep import CopyReport, DiskProbe, ScrubReport
+from dstore.system.build import commit
 
 _DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: Known from the start, so that the first one is an increase.
@@ -27,9 +28,12 @@ class ChunkserverMetrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         build = Gauge(
-            "dstore_build_info", "Always 1; the labels tell what runs.", ("version", "role"), registry=registry
+            "dstore_build_info",
+            "Always 1; the labels tell what runs.",
+            ("version", "commit", "role"),
+            registry=registry,
         )
-        build.labels(__version__, "chunkserver").set(1)
+        build.labels(__version__, commit(), "chunkserver").set(1)
         self.read_bytes = self.write_bytes = 0
         self._read_bytes = Counter("dstore_chunk_read_bytes_total", "Ciphertext sent to readers.", registry=registry)
         self._write_bytes = Counter(

@@ -143,7 +143,7 @@ async def _first_source(
         record.chunk_id, cursor.position, cursor.end - cursor.position, frame_size_bytes=FRAME_SIZE_BYTES
     )
     running = [_Source(session, replicas.popleft(), request)]
-    winner: _Source | None = None
+    first, winner, is_hedged = running[0], None, False
     # Once, and only where an answer is to be expected.
     delay_s = session.hedging.delay_s(request.length_bytes) if _is_fit(session, replicas) else None
     try:
@@ -155,6 +155,7 @@ async def _first_source(
                 delay_s = None
                 if session.hedging.may_ask_second():
                     running.append(_Source(session, replicas.popleft(), request))
+                    is_hedged = True
                 continue
             for source in [each for each in running if each.first in done]:
                 try:
@@ -173,6 +174,8 @@ async def _first_source(
             if winner is not None:
                 loser.note_lost()
             await loser.close()
+    if is_hedged:
+        session.hedging.winners["none" if winner is None else "first" if winner is first else "second"] += 1
     return winner
 
 

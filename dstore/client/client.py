@@ -104,6 +104,14 @@ class AsyncClient(RemovedFiles, Identified):
             finally:
                 await self._contact.close()
 
+    @property
+    def hedged_reads(self) -> dict[str, int]:
+        """How often a read that took unusually long was asked of a second replica as well, by who answered first.
+
+        The keys are ``first``, ``second``, and ``none`` for reads that both failed.
+        """
+        return dict(self._contact.hedging.winners)
+
     # --- The cluster -------------------------------------------------------------------------------------------
 
     async def cluster(self) -> ClusterInfo:

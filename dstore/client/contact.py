@@ -63,6 +63,7 @@ class Contact:
         self._endpoint = endpoint
         self._cluster_id = cluster_id
         self._retries = Retries(endpoint=endpoint, clock=clock, random=random, patience_s=patience_s)
+        self.hedging = Hedging(clock)
         self._services: Services | None = None
         self._batching: BatchingNamespace | None = None
         self._namespace: RetryingNamespace | None = None
@@ -134,7 +135,7 @@ class Contact:
                     marks=self._marks,
                     avoided=AvoidedServers(self._clock),
                     use=ServerUse(),
-                    hedging=Hedging(self._clock),
+                    hedging=self.hedging,
                     guard=self._guard,
                     local=services.local,
                 )

@@ -48,6 +48,8 @@ class Hedging:
         #: By server and kind of read: mean, and when it was measured.
         self._means: dict[tuple[ServerId, bool], tuple[float, float]] = {}
         self._saved = SAVED_MAX
+        #: How often a second replica was asked, by who answered first: the ``first``, the ``second``, or ``none``.
+        self.winners = {"first": 0, "second": 0, "none": 0}
 
     def delay_s(self, length_bytes: int) -> float:
         """Return how long to wait for the first bytes of a range before a second replica is asked."""

@@ -41,6 +41,7 @@ class Identified:
         "get_file",
         "get_many",
         "list_page",
+        "list_removed_page",
         "make_directory",
         "open_read",
         "open_write",

@@ -68,9 +68,9 @@ def make_gateway(
     client: AsyncClient, *, clock: Clock, random: Random, upload_size_bytes_max: int | None = None
 ) -> Gateway:
     """Return a gateway to one cluster; whoever opened the client closes it, after ``view``."""
-    return Gateway(
-        client, HttpMetrics(clock), ClusterView(client, clock), Tickets(clock, random), upload_size_bytes_max
-    )
+    metrics = HttpMetrics(clock)
+    metrics.watch_client(lambda: client.hedged_reads)
+    return Gateway(client, metrics, ClusterView(client, clock), Tickets(clock, random), upload_size_bytes_max)
 
 
 @dataclass(slots=True)

@@ -1,11 +1,15 @@
 """What a gateway counts: for Prometheus (``/metrics``), and a few totals for its page (``/v1/gateway``)."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from dstore import __version__
 from dstore.core.environment import Clock
+from dstore.system.build import commit
 
 _METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
 _GONE = "gone"
@@ -43,8 +47,8 @@ class HttpMetrics:
         self.request_count = 0
         self._clock = clock
         self._started_s = clock.monotonic_s()
-        build = self._gauge("dstore_build_info", "Always 1; the labels tell what runs.", "version", "role")
-        build.labels(__version__, "gateway").set(1)
+        build = self._gauge("dstore_build_info", "Always 1; the labels tell what runs.", "version", "commit", "role")
+        build.labels(__version__, commit(), "gateway").set(1)
         under_way = self._gauge("dstore_http_requests_in_progress", "Requests under way.")
         under_way.set_function(lambda: self.request_count)
         self._requests = Counter(
@@ -62,6 +66,10 @@ class HttpMetrics:
         )
         self._received = self._counter("dstore_http_received_bytes_total", "Bodies of requests.")
         self._sent = self._counter("dstore_http_sent_bytes_total", "Bodies of answers.")
+
+    def watch_client(self, hedged_reads: Callable[[], Mapping[str, int]]) -> None:
+        """Tell what the client of the gateway counts, which is asked when somebody scrapes."""
+        self.registry.register(_ClientCounters(hedged_reads))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
@@ -106,3 +114,21 @@ class HttpMetrics:
     def text(self) -> bytes:
         """Return all of it in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+class _ClientCounters(Collector):
+    """What a client counts by itself, as metrics."""
+
+    def __init__(self, hedged_reads: Callable[[], Mapping[str, int]]) -> None:
+        self._hedged_reads = hedged_reads
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as they are now."""
+        reads = CounterMetricFamily(
+            "dstore_client_hedged_reads",
+            "Reads that were asked of a second replica as well, by who answered first.",
+            labels=("winner",),
+        )
+        for winner, count in self._hedged_reads().items():
+            reads.add_metric((winner,), count)
+        yield reads

@@ -9,6 +9,7 @@ from dstore.core.environment import Clock
 from dstore.core.groups import ServerPhase
 from dstore.core.status import ClusterStatus, Health, ServerStatus
 from dstore.master.store.base import Store, Transaction
+from dstore.system.build import commit
 
 T = TypeVar("T")
 
@@ -26,8 +27,8 @@ class Metrics:
     def __init__(self, clock: Clock, version: str) -> None:
         self._clock = clock
         self.registry = CollectorRegistry()
-        build = self._gauge("dstore_build_info", "Always 1; the labels tell what runs.", "version", "role")
-        build.labels(version, "master").set(1)
+        build = self._gauge("dstore_build_info", "Always 1; the labels tell what runs.", "version", "commit", "role")
+        build.labels(version, commit(), "master").set(1)
         self._add_cluster()
         self._add_nodes()
         self._commits = Histogram(
@@ -36,6 +37,13 @@ class Metrics:
             registry=self.registry,
             buckets=_COMMIT_BUCKETS_S,
         )
+
+    def watch_log(self, size_bytes: Callable[[], int]) -> None:
+        """Tell the size of the database's write-ahead log, which is asked when somebody scrapes."""
+        size = self._gauge(
+            "dstore_metadata_wal_bytes", "Size of the write-ahead log of the metadata, which checkpoints empty."
+        )
+        size.set_function(size_bytes)
 
     def _add_cluster(self) -> None:
         self._leading = self._gauge("dstore_master_leading", "1 while this master runs the planners.")

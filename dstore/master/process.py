@@ -53,6 +53,7 @@ async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:
     try:
         clock = SystemClock()
         metrics = Metrics(clock, __version__)
+        metrics.watch_log(lambda: _size_bytes(config.directory / f"{DATABASE_NAME}-wal"))
         engine = await SqliteStore.open(
             str(config.directory / DATABASE_NAME), runner=ThreadRunner(), has_quick_reads=True
         )
@@ -121,6 +122,14 @@ async def _until_stopped(work: Sequence[Coroutine[object, object, None]], stoppi
         for each in (*working, waiting):
             each.cancel()
         await asyncio.gather(*working, waiting, return_exceptions=True)
+
+
+def _size_bytes(path: Path) -> int:
+    """Return the size of a file; 0 where there is none, as of a log that nothing was written to."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _make_directory(directory: Path) -> Path:

@@ -123,6 +123,7 @@ async def test_a_server_that_hangs_is_overtaken(large: tuple[InProcessCluster, b
             assert await client.get("/f") == data
     await assert_nothing_is_left(client)
     assert (await client._contact.session()).avoided.current() == (), "slow is not the same as broken"
+    assert client.hedged_reads["second"] >= 1 and client.hedged_reads["none"] == 0
 
 
 @pytest.mark.usefixtures("patient")

@@ -1,6 +1,7 @@
 """Every operation of a client has one request id, which its callers may choose."""
 
 import asyncio
+import inspect
 import random
 
 import pytest
@@ -70,5 +71,5 @@ async def test_an_error_tells_the_id_once(client: AsyncClient) -> None:
 
 
 def test_every_verb_that_is_no_stream_is_an_operation() -> None:
-    verbs = {name for name, verb in vars(AsyncClient).items() if asyncio.iscoroutinefunction(verb)}
+    verbs = {name for name, _ in inspect.getmembers(AsyncClient, inspect.iscoroutinefunction)}
     assert verbs - set(Identified.OPERATIONS) == {"__aenter__", "__aexit__", "close", "exists", "key_ids", "open"}

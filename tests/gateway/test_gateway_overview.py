@@ -77,7 +77,7 @@ async def test_figures_for_prometheus(http: httpx.AsyncClient) -> None:
     answer = await http.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     for line in (
-        'dstore_build_info{role="gateway",version=',
+        'dstore_build_info{commit="unknown",role="gateway",version=',
         'dstore_http_requests_total{method="PUT",route="/v1/files/{path}",status="201"} 1.0',
         'dstore_http_requests_total{method="GET",route="/v1/files/{path}",status="404"} 1.0',
         'dstore_http_requests_total{method="other",route="/healthz",status="405"} 1.0',

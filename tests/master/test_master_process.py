@@ -72,7 +72,7 @@ async def test_start_serve_stop_and_start_again(tmp_path: Path, capsys: pytest.C
         await connection.namespace.stat("/none")
     await connection.close()
     metrics = await asyncio.to_thread(fetch, first.line["http_address"], "/metrics")
-    assert 'dstore_build_info{role="master"' in metrics
+    assert 'dstore_build_info{commit="unknown",role="master"' in metrics
     assert "dstore_metadata_commit_duration_seconds_count" in metrics
     assert '"store": "ok"' in await asyncio.to_thread(fetch, first.line["http_address"], "/readyz")
     with pytest.raises(errors.NotReady, match="Another process") as caught:
@@ -175,7 +175,7 @@ async def test_metrics_follow_the_status(cluster: MasterHarness) -> None:
     metrics.show(cluster.shown[-1], is_leading=True)
     text = metrics.encode().decode()
     for line in (
-        'dstore_build_info{role="master",version="9.9"} 1.0',
+        'dstore_build_info{commit="unknown",role="master",version="9.9"} 1.0',
         "dstore_master_leading 1.0",
         'dstore_health_check{code="SERVER_DOWN"} 1.0',
         "dstore_health 1.0",

@@ -82,7 +82,7 @@ def test_every_metric_has_a_help_text_and_a_row_in_the_document(metrics: dict[st
 @pytest.mark.parametrize("role", ROLES)
 def test_labels_are_those_of_the_document(metrics: dict[str, str], role: str) -> None:
     bounded = {"version", "role", "code", "state", "node", "op", "reason", "kind", "le"}
-    bounded |= {"route", "method", "status"}
+    bounded |= {"route", "method", "status", "commit", "winner"}
     bounded |= {"grpc_type", "grpc_service", "grpc_method", "grpc_code"}
     samples = [each for family in text_string_to_metric_families(metrics[role]) for each in family.samples]
     assert {label for sample in samples for label in sample.labels} <= bounded
@@ -95,6 +95,7 @@ def test_calls_commits_and_operations_are_measured(metrics: dict[str, str]) -> N
         ("M", r'grpc_server_handled_total\{grpc_code="OK",grpc_method="CommitWrite",.*\} [1-9]'),
         ("M", r'grpc_server_handling_seconds_count\{grpc_method="Heartbeat",.*\} [1-9]'),
         ("M", r"dstore_metadata_commit_duration_seconds_count [1-9]"),
+        ("M", r"dstore_metadata_wal_bytes [1-9]"),
         ("M", r"dstore_event_loop_lag_seconds_count [1-9]"),
         ("M", r'dstore_node_up\{node="cs-3"\} 1.0'),
         ("M", r"dstore_master_leading 1.0"),
