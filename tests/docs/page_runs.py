@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from page_blocks import Step, blocks, steps
@@ -9,6 +11,14 @@ from page_shell import PageShell
 from shown_output import fits
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def run_pages(pages: Collection[str], directory: Path) -> None:
+    """Run pages, two of them at a time: most of what they do is to wait."""
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        running = [threads.submit(run_page, page, directory / Path(page).stem) for page in pages]
+        problems = [str(error) for each in running if (error := each.exception()) is not None]
+    assert not problems, "\n\n".join(problems)
 
 
 def run_page(page: str, directory: Path) -> None:

@@ -40,7 +40,7 @@ class PageShell:
         self._pending = b""
 
     def __enter__(self) -> Self:
-        self._home.mkdir()
+        self._home.mkdir(parents=True)
         # As on a terminal, where curl draws no progress for what it prints there.
         (self._home / ".curlrc").write_text("silent\nshow-error\n")
         programs = [str(self._programs), *os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"]
