@@ -18,6 +18,7 @@ from dstore.gateway.identities import ANYBODY, Identity, Right
 from dstore.gateway.limits import DOWNLOADS_MAX, QUEUE_TIMEOUT_S, UPLOADS_MAX
 from dstore.gateway.metrics import HttpMetrics
 from dstore.gateway.tickets import Tickets
+from dstore.gateway.token_file import TokenFile
 
 
 class Slots:
@@ -53,6 +54,7 @@ class Gateway:
 
     Attributes:
         upload_size_bytes_max: of one request; None for any size.
+        token_file: None where nobody needs a token.
     """
 
     client: AsyncClient
@@ -60,17 +62,24 @@ class Gateway:
     view: ClusterView
     tickets: Tickets
     upload_size_bytes_max: int | None = None
+    token_file: TokenFile | None = None
     uploads: Slots = field(default_factory=lambda: Slots(UPLOADS_MAX))
     downloads: Slots = field(default_factory=lambda: Slots(DOWNLOADS_MAX))
 
 
 def make_gateway(
-    client: AsyncClient, *, clock: Clock, random: Random, upload_size_bytes_max: int | None = None
+    client: AsyncClient,
+    *,
+    clock: Clock,
+    random: Random,
+    upload_size_bytes_max: int | None = None,
+    token_file: TokenFile | None = None,
 ) -> Gateway:
     """Return a gateway to one cluster; whoever opened the client closes it, after ``view``."""
     metrics = HttpMetrics(clock)
     metrics.watch_client(lambda: client.hedged_reads)
-    return Gateway(client, metrics, ClusterView(client, clock), Tickets(clock, random), upload_size_bytes_max)
+    view, tickets = ClusterView(client, clock), Tickets(clock, random)
+    return Gateway(client, metrics, view, tickets, upload_size_bytes_max, token_file)
 
 
 @dataclass(slots=True)

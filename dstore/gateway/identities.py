@@ -61,6 +61,12 @@ class Identities:
     def __len__(self) -> int:
         return len(self._identities)
 
+    def become(self, others: "Identities") -> bool:
+        """Know those of another file from here on, and nobody else; return whether this changed anything."""
+        is_change = self._identities != others._identities
+        self._identities = others._identities
+        return is_change
+
     def authenticate(self, authorization: str | None) -> Identity:
         """Return who sends this ``Authorization`` header.
 

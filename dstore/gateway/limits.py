@@ -28,6 +28,8 @@ STATUS_AGE_S_MAX = 1.0
 STATUS_TIMEOUT_S = 3.0
 #: Long enough to begin a download, and to go on with one that broke off.
 TICKET_LIFETIME_S = 300
+#: How long a token may be good after it was taken out of the file.
+TOKENS_READ_INTERVAL_S = 2.0
 #: A body of JSON that is read whole.
 DOCUMENT_SIZE_BYTES_MAX = 64 * KIB
 #: Headers of one part of a form, and parts of one form.

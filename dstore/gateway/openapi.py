@@ -317,7 +317,7 @@ _ERRORS = {
     "415": "The body is of another type than is wanted, or compressed.",
     "416": "No byte of the file is in the range.",
     "421": "The gateway is not called by this host name.",
-    "500": "A defect of the gateway, or it has no key.",
+    "500": "A defect of the gateway.",
     "502": "What the cluster sent did not verify; nothing of it was passed on.",
     "503": "The cluster or the gateway cannot do it now; try again.",
     "504": "The cluster did not answer in time; a change may have taken effect.",

@@ -59,4 +59,8 @@ async def show_readiness(call: Call) -> Response:
         # Everybody may ask this, and the message names files of this machine.
         checks["key"] = error.reason
     is_ready = set(checks.values()) == {"ok"}
+    token_file = call.gateway.token_file
+    if token_file is not None:
+        # Worth somebody's look; the work goes on with the tokens that were read before.
+        checks["tokens"] = token_file.problem or "ok"
     return JsonResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)

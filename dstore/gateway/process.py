@@ -10,10 +10,10 @@ from dstore.client.connect import connect_async
 from dstore.gateway.config import GatewayConfig
 from dstore.gateway.exchange import make_gateway
 from dstore.gateway.hosts import host_rule
-from dstore.gateway.identities import load_identities
 from dstore.gateway.limits import PATIENCE_S
 from dstore.gateway.routes import make_application
 from dstore.gateway.server import HttpServer
+from dstore.gateway.token_file import TokenFile
 from dstore.system.environment import SystemClock, SystemRandom
 from dstore.system.lock import DirectoryLock
 from dstore.system.logs import setup_logging
@@ -35,10 +35,10 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
     """Serve until ``stopping`` is set.
 
     Raises:
-        DstoreError: as ``run``; also when the master cannot be reached.
+        DstoreError: as ``run``; also when the master cannot be reached, or the keys cannot be loaded.
     """
     config.check()
-    identities = None if config.tokens_file is None else load_identities(config.tokens_file)
+    token_file = None if config.tokens_file is None else TokenFile(config.tokens_file)
     clock, random = SystemClock(), SystemRandom()
     client = connect_async(config.endpoint, profile=config.profile, key_file=config.key_file, patience_s=PATIENCE_S)
     async with contextlib.AsyncExitStack() as stack:
@@ -48,14 +48,25 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
             lock.acquire()
             stack.callback(lock.release)
         await stack.enter_async_context(client)
-        gateway = make_gateway(client, clock=clock, random=random, upload_size_bytes_max=config.upload_size_bytes_max)
+        # Without its keys it could do nothing: better said to whoever starts it than to whoever uses it.
+        await client.key_ids()
+        gateway = make_gateway(
+            client,
+            clock=clock,
+            random=random,
+            upload_size_bytes_max=config.upload_size_bytes_max,
+            token_file=token_file,
+        )
         stack.push_async_callback(gateway.view.close)
         measuring = asyncio.create_task(ProcessMetrics(gateway.metrics.registry, clock).run(), name="process-metrics")
         stack.callback(measuring.cancel)
+        if token_file is not None:
+            watching = asyncio.create_task(token_file.watch(), name="token-file")
+            stack.callback(watching.cancel)
         application = make_application(
             gateway,
-            identities,
-            host_rule(config.host, config.allowed_hosts, has_tokens=identities is not None),
+            None if token_file is None else token_file.identities,
+            host_rule(config.host, config.allowed_hosts, has_tokens=token_file is not None),
             clock=clock,
             random=random,
         )

@@ -14,6 +14,7 @@ from dstore.gateway.identities import (
     parse_identities,
     token_table,
 )
+from dstore.gateway.token_file import TokenFile
 
 
 def test_a_token_and_its_table() -> None:
@@ -96,3 +97,41 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(InvalidRequest):
         token_table(name, "secret", ["read"])
+
+
+async def test_a_file_that_changes_counts_and_a_broken_one_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dstore.gateway")
+    path = tmp_path / "tokens.toml"
+    path.write_text(GOOD)
+    path.chmod(0o600)
+    file = TokenFile(path)
+    known = file.identities
+    await file.read()
+    assert caplog.messages == []
+
+    def break_it(how: str) -> None:
+        match how:
+            case "TOKEN_FILE_INVALID":
+                path.write_text("[tokens")
+            case "TOKEN_FILE_EXPOSED":
+                path.chmod(0o644)
+            case "TOKEN_FILE_UNREADABLE":
+                path.unlink()
+
+    for how in ("TOKEN_FILE_INVALID", "TOKEN_FILE_EXPOSED", "TOKEN_FILE_UNREADABLE"):
+        break_it(how)
+        caplog.clear()
+        await file.read()
+        await file.read()
+        assert (file.problem, len(caplog.messages)) == (how, 1)
+        assert known.authenticate("Bearer secret").name == "ci"
+    path.write_text(token_table("other", "another", ["read"]))
+    path.chmod(0o600)
+    await file.read()
+    assert file.problem is None
+    assert known.authenticate("Bearer another").name == "other"
+    with pytest.raises(PermissionDenied) as caught:
+        known.authenticate("Bearer secret")
+    assert caught.value.reason == "TOKEN_UNKNOWN"

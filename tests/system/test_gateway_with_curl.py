@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from cluster import LocalTestCluster, wait_until
+from cluster import LocalTestCluster, clean_environment, run_dstore, wait_until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -164,6 +165,22 @@ def test_tokens(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
         assert gateway.curl(*reader, f"{gateway.url}/metrics")[0] == 403
         status, figures = gateway.curl(*watcher, f"{gateway.url}/metrics")
         assert status == 200 and b"guarded" not in figures and b"reader" not in figures
+        # Taken back without a restart; the others stay good, also when the file breaks.
+        tokens.write_text("".join(str(each["table"]) for each in made[1:]))
+        wait_until(
+            lambda: gateway.curl(*writer, "-T", os.devnull, target)[0] == 401,
+            what="the token to be unknown",
+            timeout_s=60,
+        )
+        tokens.write_text("[tokens")
+        wait_until(
+            lambda: gateway.curl_json(f"{gateway.url}/readyz")[1]["checks"]["tokens"] == "TOKEN_FILE_INVALID",
+            what="the broken file to be noticed",
+            timeout_s=60,
+        )
+        assert gateway.curl_json(f"{gateway.url}/readyz")[0] == 200
+        assert gateway.curl(*reader, target) == (200, b"")
+        assert gateway.curl(*writer, target)[0] == 401
         log = gateway.errors.read_text()
     assert '"identity": "reader"' in log
     assert not any(str(each["token"]) in log for each in made)
@@ -244,3 +261,65 @@ def test_it_says_why_it_cannot_start(small_chunks_cluster: LocalTestCluster, arg
     assert finished.returncode != 0
     assert reason.encode() in finished.stderr
     assert finished.stdout == b""
+
+
+@pytest.mark.parametrize("reason", ["NO_KEY_FILE", "KEY_FILE_MISSING", "KEY_FILE_EXPOSED", "KEY_FILE_INVALID"])
+def test_it_does_not_start_without_a_key(small_chunks_cluster: LocalTestCluster, tmp_path: Path, reason: str) -> None:
+    key = tmp_path / "the.key"
+    if reason != "KEY_FILE_MISSING":
+        key.write_bytes(b"no key" if reason == "KEY_FILE_INVALID" else small_chunks_cluster.key_file.read_bytes())
+        key.chmod(0o644 if reason == "KEY_FILE_EXPOSED" else 0o600)
+    arguments = ["gateway", "run", "--listen", "127.0.0.1:0", "--endpoint", small_chunks_cluster.endpoint]
+    if reason != "NO_KEY_FILE":
+        arguments += ["--key-file", str(key)]
+    # Of a user who has no profile that names a key.
+    finished = run_dstore(arguments, environ=clean_environment(tmp_path))
+    assert finished.returncode != 0
+    assert reason.encode() in finished.stderr
+    assert finished.stdout == b""
+
+
+#: Arguments of curl behind the address of the gateway, LOCAL standing for a file; the status, and the reason.
+BAD_INPUT = [
+    (["-X", "DELETE", "/delete/../x"], 400, "NAME_HAS_DIRECTORIES"),
+    (["/download/..%2Fx"], 400, "NAME_HAS_DIRECTORIES"),
+    (["/v1/files/a/../b"], 400, "PATH_RELATIVE_NAME"),
+    (["-F", "file=@LOCAL;filename=../x", "/upload"], 400, "NAME_HAS_DIRECTORIES"),
+    (["-F", "other=@LOCAL", "/upload"], 400, "FIELD_MISSING"),
+    (["-T", "LOCAL", "-H", "Content-Length: 1", "-H", "Content-Length: 2", "/v1/files/two"], 400, "HTTP_INVALID"),
+    (["-r", "4000-", "/v1/files/here"], 416, "RANGE_NOT_SATISFIABLE"),
+    (["-F", "file=@LOCAL;filename=here", "/upload"], 409, "FILE_EXISTS"),
+    (["-T", "LOCAL", "-H", "If-None-Match: *", "/v1/files/here"], 412, "PRECONDITION_FAILED"),
+    (["-T", "LOCAL", "-H", 'If-Match: "1"', "/v1/files/here"], 412, "PRECONDITION_FAILED"),
+    (["-X", "DELETE", "-H", 'If-Match: "1"', "/v1/files/here"], 412, "PRECONDITION_FAILED"),
+    (["-T", "LOCAL", "/v1/files/large"], 413, "BODY_TOO_LARGE"),
+    (["-T", "LOCAL", "-H", "Transfer-Encoding: chunked", "/v1/files/large"], 413, "BODY_TOO_LARGE"),
+    (["/v1/files/%FF"], 400, "TARGET_INVALID"),
+    (["/v1/files/%zz"], 400, "TARGET_INVALID"),
+    (["/v1/files/a%00b"], 400, "PATH_HAS_NUL"),
+    (["/v1/files/%3Cscript%3Ealert(1)%3C%2Fscript%3E"], 404, "FILE_NOT_FOUND"),
+]
+
+
+def test_bad_input(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"1")
+    large.write_bytes(bytes(4000))
+    with running(small_chunks_cluster, tmp_path / "errors", "--max-size", "3000") as gateway:
+        before = gateway.curl_json(f"{gateway.url}/list")[1]["files"]
+        assert gateway.curl("-T", str(small), f"{gateway.url}/v1/files/here")[0] == 201
+        for arguments, status, reason in BAD_INPUT:
+            local = str(large if status == 413 else small)
+            *options, address = [each.replace("LOCAL", local) for each in arguments]
+            found, value = gateway.curl_json("--path-as-is", *options, gateway.url + address)
+            error = value["error"]
+            assert (found, error["reason"]) == (status, reason), (arguments, value)
+            assert len(error["message"]) > 20 and error["request_id"]
+        for name in ("<b>&amp;\"'", "e\u0301", "\u00e9", "%41", "a+b", "a b?#c", "\U0001f4be"):
+            address = f"{gateway.url}/v1/files/{quote(name, safe='')}"
+            assert gateway.curl("-T", str(small), address)[0] == 201
+            assert gateway.curl(address) == (200, b"1")
+            assert name in [each["name"] for each in gateway.curl_json(f"{gateway.url}/list")[1]["files"]]
+            assert gateway.curl("-X", "DELETE", address)[0] == 200
+        assert gateway.curl("-X", "DELETE", f"{gateway.url}/v1/files/here")[0] == 200
+        assert gateway.curl_json(f"{gateway.url}/list")[1]["files"] == before
