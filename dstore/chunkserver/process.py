@@ -27,6 +27,7 @@ from dstore.system.logs import setup_logging
 from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
+from dstore.system.telemetry import start_exporting
 
 #: Whoever starts the server can set these right, and is told how where the command ends.
 _NOT_OF_THE_DISK = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
@@ -41,7 +42,11 @@ def run(config: ChunkserverConfig) -> None:
         DstoreError: it cannot start, or the master refuses it.
     """
     setup_logging(config.log_level, config.log_format, role="chunkserver", node=config.name)
-    run_server(lambda stopping: _Process(config).run(stopping))
+    stop_tracing = start_exporting(os.environ, role="chunkserver", node=config.name)
+    try:
+        run_server(lambda stopping: _Process(config).run(stopping))
+    finally:
+        stop_tracing()
 
 
 class _Process:

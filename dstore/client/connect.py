@@ -22,6 +22,7 @@ from dstore.crypto.keyring import load_keyring
 from dstore.crypto.keys import Keyring
 from dstore.rpc.channel import Connections
 from dstore.system.environment import SystemClock, SystemRandom
+from dstore.system.telemetry import use_that_of_the_program
 
 
 def connect_async(
@@ -85,6 +86,7 @@ def open_client(environ: Mapping[str, str], chosen: Profile, *, patience_s: floa
     def keyring() -> Keyring:
         return _load_keyring(chosen, passphrase_file, passphrase)
 
+    use_that_of_the_program(environ)
     random = SystemRandom()
     client = AsyncClient(
         services,

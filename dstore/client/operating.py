@@ -7,6 +7,7 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
+from dstore.core import tracing
 from dstore.core.errors import DstoreError
 from dstore.core.request_ids import RequestContext, bind, current_request, unbind
 
@@ -76,7 +77,11 @@ def _identified(verb: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[An
             context = self.request_ids.next()
             token = bind(context)
         try:
-            return await verb(self, *args, **named)
+            tracer = tracing.tracer()
+            if tracer is None:
+                return await verb(self, *args, **named)
+            with tracer.span(f"dstore.{verb.__name__}", "client"):
+                return await verb(self, *args, **named)
         except DstoreError as error:
             _note(error, context)
             raise
@@ -99,10 +104,11 @@ def as_opened(method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, A
 
     @functools.wraps(method)
     async def go_on(*args: P.args, **named: P.kwargs) -> T:
-        if current_request().request_id:
+        file: Any = args[0]
+        opened: RequestContext = file._request
+        if current_request().request_id not in ("", opened.request_id):
             return await method(*args, **named)
-        opened: Any = args[0]
-        token = bind(opened._request)
+        token = bind(opened)
         try:
             return await method(*args, **named)
         finally:

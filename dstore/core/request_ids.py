@@ -73,7 +73,7 @@ def joined(contexts: Sequence[RequestContext]) -> RequestContext:
 
     Where none was chosen, that of the first one: to carry all would cost such calls more than it helps.
     """
-    chosen = dict.fromkeys(context for context in contexts if context.is_chosen)
+    chosen = dict.fromkeys(context for context in contexts if context.is_chosen or context.trace_parent)
     if len(chosen) < 2:
         return next(iter(chosen or contexts), NO_REQUEST)
     request_ids = dict.fromkeys(context.request_id for context in chosen)

@@ -1,14 +1,16 @@
 """What every request passes: its id, who sends it, whether it may come from there, and what becomes of its errors."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dstore.core import tracing
 from dstore.core.environment import Clock, Random
 from dstore.core.errors import DstoreError, Internal, InvalidRequest, Unavailable
-from dstore.core.request_ids import RequestContext, bound, is_request_id
+from dstore.core.request_ids import RequestContext, bound, is_request_id, received
 from dstore.gateway.body import Disconnected
 from dstore.gateway.exchange import Exchange
 from dstore.gateway.hosts import HostRule
@@ -40,7 +42,7 @@ class Gate:
         started_s = self._clock.monotonic_s()
         self._metrics.begin()
         try:
-            with bound(RequestContext(exchange.request_id, is_chosen=True)):
+            with bound(received(exchange.request_id, headers.get("traceparent", ""))), _span(scope["method"]):
                 await self._answer(scope, headers, self._counted(receive), self._named(send, exchange))
         finally:
             duration_s = self._clock.monotonic_s() - started_s
@@ -125,6 +127,12 @@ class Gate:
             await send(message)
 
         return send_named
+
+
+def _span(method: str) -> contextlib.AbstractContextManager[None]:
+    """Return what records the request, in a gateway that traces; addresses have names in them, and are left out."""
+    tracer = tracing.tracer()
+    return contextlib.nullcontext() if tracer is None else tracer.span(f"HTTP {method}", "server")
 
 
 def _fields(scope: Scope, exchange: Exchange, duration_s: float) -> dict[str, object]:

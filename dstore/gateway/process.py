@@ -19,6 +19,7 @@ from dstore.system.lock import DirectoryLock
 from dstore.system.logs import setup_logging
 from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
+from dstore.system.telemetry import start_exporting
 
 
 def run(config: GatewayConfig) -> None:
@@ -28,7 +29,11 @@ def run(config: GatewayConfig) -> None:
         DstoreError: it cannot start.
     """
     setup_logging(config.log_level, config.log_format, role="gateway", node=config.listen)
-    run_server(lambda stopping: serve(config, stopping))
+    stop_tracing = start_exporting(os.environ, role="gateway", node=config.listen)
+    try:
+        run_server(lambda stopping: serve(config, stopping))
+    finally:
+        stop_tracing()
 
 
 async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:

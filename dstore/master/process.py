@@ -27,6 +27,7 @@ from dstore.system.logs import setup_logging
 from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.side_port import Readiness, SidePort
+from dstore.system.telemetry import start_exporting
 
 DATABASE_NAME = "metadata.db"
 
@@ -38,7 +39,11 @@ def run(config: MasterConfig) -> None:
         DstoreError: it cannot start, or its store failed.
     """
     setup_logging(config.log_level, config.log_format, role="master", node=config.listen)
-    run_server(lambda stopping: serve(config, stopping))
+    stop_tracing = start_exporting(os.environ, role="master", node=config.listen)
+    try:
+        run_server(lambda stopping: serve(config, stopping))
+    finally:
+        stop_tracing()
 
 
 async def serve(config: MasterConfig, stopping: asyncio.Event) -> None:

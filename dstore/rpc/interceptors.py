@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from dstore.core import tracing
 from dstore.core.environment import Clock
 from dstore.core.errors import DstoreError, Internal, InvalidRequest
 from dstore.rpc import status
@@ -54,7 +55,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if known is None or known[0] is not handler:
             method = handler_call_details.method
             watch = _Watch(self._begin_of(method, handler), self._log_of(method, handler))
-            known = self._wrapped[method] = handler, _wrap(handler, watch)
+            known = self._wrapped[method] = handler, _wrap(handler, watch, method.removeprefix("/"))
         return known[1]
 
     def _begin_of(self, method: str, handler: Any) -> Begin:
@@ -102,14 +103,15 @@ class _Watch:
         await context.abort_with_status(status.to_status(failure))
 
 
-def _wrap(handler: Any, watch: _Watch) -> Any:
+def _wrap(handler: Any, watch: _Watch, name: str) -> Any:
     """Return the handler with bytes for requests, with errors as statuses, and watched."""
     kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
         "stream" if handler.response_streaming else "unary"
     )
     wrap = _streaming if handler.response_streaming else _unary
     return handler._replace(
-        request_deserializer=None, **{kind: wrap(_decoding(getattr(handler, kind), handler), watch)}
+        request_deserializer=None,
+        **{kind: wrap(_traced(_decoding(getattr(handler, kind), handler), handler, name), watch)},
     )
 
 
@@ -121,6 +123,24 @@ def _decoding(method: Callable[..., Any], handler: Any) -> Callable[..., Any]:
     if handler.request_streaming:
         return lambda requests, context: method((_decoded(deserialize, raw) async for raw in requests), context)
     return lambda raw, context: method(_decoded(deserialize, raw), context)
+
+
+def _traced(method: Callable[..., Any], handler: Any, name: str) -> Callable[..., Any]:
+    """Return ``method`` with a span around it, in a process that traces; what only watches over it gets none."""
+    tracer = tracing.tracer()
+    if tracer is None or not name.startswith("dstore."):
+        return method
+
+    async def answer(request: Any, context: Any) -> Any:
+        with tracer.span(name, "server"):
+            return await method(request, context)
+
+    async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        with tracer.span(name, "server"):
+            async for each in method(request, context):
+                yield each
+
+    return stream if handler.response_streaming else answer
 
 
 def _decoded(deserialize: Callable[[bytes], Any], raw: bytes) -> Any:
