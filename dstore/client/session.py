@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dstore.client.flight_depth import FilesInFlight
 from dstore.client.forks import ForkGuard
 from dstore.client.hedging import Hedging
 from dstore.client.high_water import HighWaterMarks
@@ -24,6 +25,7 @@ class Session:
 
     Attributes:
         namespace: repeats what may be repeated.
+        writing: the files that are being written, which share what may be in flight.
         local: chunks of servers on the same machine; None when they are read over the network as well.
     """
 
@@ -38,6 +40,7 @@ class Session:
     use: ServerUse
     hedging: Hedging
     guard: ForkGuard
+    writing: FilesInFlight
     local: LocalChunks | None = None
 
     def request_id(self) -> RequestId:

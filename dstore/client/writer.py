@@ -76,7 +76,7 @@ class FileWriter:
         self._created_ns = session.clock.wall_ns()
         self._ledger = Ledger()
         self._placements = Placements(session, intent, self._ledger, expected=expected)
-        self._slots = FlightDepth(CHUNKS_IN_FLIGHT_WRITE, intent.policy.chunk_size_bytes)
+        self._slots = FlightDepth(CHUNKS_IN_FLIGHT_WRITE, self.chunk_size_bytes, session.writing)
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal = asyncio.create_task(self._renew())
         self._failure: BaseException | None = None
