@@ -55,7 +55,7 @@ MUTATIONS = {
     ),
     "what is replicated is never synced": Mutation(
         ("dstore.chunkserver.unsynced", "UnsyncedChunks.wake"),
-        "self._work = asyncio.create_task(self._run())",
+        "self._work = asyncio.create_task(self._run(), context=Context())",
         "pass",
         (1,),
     ),
