@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 
@@ -20,6 +21,8 @@ from dstore.system.logs import setup_logging
 from dstore.system.process import run_server
 from dstore.system.process_metrics import ProcessMetrics
 from dstore.system.telemetry import start_exporting
+
+_log = logging.getLogger("dstore.gateway")
 
 
 def run(config: GatewayConfig) -> None:
@@ -90,8 +93,7 @@ async def serve(config: GatewayConfig, stopping: asyncio.Event) -> None:
 
 def _announce(config: GatewayConfig, address: str) -> None:
     for warning in config.warnings():
-        sys.stderr.write(f"WARNING: {warning}\n")
-    sys.stderr.flush()
+        _log.warning("%s", warning)
     scheme = "http" if config.certificate_file is None else "https"
     ready = {
         "event": "ready",

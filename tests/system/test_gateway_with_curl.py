@@ -243,7 +243,7 @@ def test_requests_made_from_the_document(
 def test_open_to_everybody_is_said_loudly(small_chunks_cluster: LocalTestCluster, tmp_path: Path) -> None:
     with running(small_chunks_cluster, tmp_path / "errors", "--listen", "0.0.0.0:0") as gateway:
         assert len(gateway.warnings) == 2
-        assert gateway.errors.read_text().count("WARNING: ") == 2
+        assert gateway.errors.read_text().count('"level": "warning"') == 2
 
 
 @pytest.mark.parametrize(
