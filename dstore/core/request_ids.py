@@ -71,11 +71,11 @@ def received(request_id: str, trace_parent: str = "") -> RequestContext:
 def joined(contexts: Sequence[RequestContext]) -> RequestContext:
     """Return the context of one call for several operations: the ids that were chosen, as many as it can carry.
 
-    Where none was chosen, that of the first one: to carry all would cost such calls more than it helps.
+    Where none was chosen it has none: metadata make such calls, the shortest of all, a tenth dearer.
     """
     chosen = dict.fromkeys(context for context in contexts if context.is_chosen or context.trace_parent)
     if len(chosen) < 2:
-        return next(iter(chosen or contexts), NO_REQUEST)
+        return next(iter(chosen), NO_REQUEST)
     request_ids = dict.fromkeys(context.request_id for context in chosen)
     return RequestContext(",".join([*request_ids][:REQUEST_IDS_PER_CALL_MAX]), is_chosen=True)
 

@@ -29,7 +29,8 @@ async def test_all_calls_of_one_operation_have_its_id(cluster: InProcessCluster,
     found = seen(cluster, "begin_write", "commit_write", "open_file", "stat")
     await client.put("/large", LARGE)
     assert await client.get("/large") == LARGE
-    assert found == ["c-1", "c-1", "c-2"]
+    # An id that nobody chose does not burden the shortest calls.
+    assert found == ["c-1", "c-1", ""]
     assert current_request() == NO_REQUEST
 
 
