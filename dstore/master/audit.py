@@ -3,7 +3,7 @@
 What digests and counts cannot show, this does: a copy that the rows name and a server lost silently is recorded as
 missing, and so made again; chunks that no row names, and copies that are not what was committed, are counted, reported,
 and left alone (Invariant 9). Groups in which a server may lack what it acknowledged (``doubts``) come first, then those
-of which a copy is to be dropped (``strays``).
+in which nobody holds as much as the rows say (``refills``), and those of which a copy is to be dropped (``strays``).
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Audit:
             await self.step()
 
     def _interval_s(self) -> float:
-        if self._sightings.is_awaited or self._due_doubt() is not None:
+        if self._sightings.is_awaited or self._shared.refills.wanted or self._due_doubt() is not None:
             return _INTERVAL_MIN_S
         count = len(self._shared.allocator.groups.by_id)
         return max(_INTERVAL_MIN_S, self._shared.upkeep.audit_period_s / max(1, count))
@@ -68,7 +68,8 @@ class Audit:
         groups = sorted(self._shared.allocator.groups.by_id)
         if self._peers is None or not leadership.is_leading or not groups:
             return
-        group_id = self._due_doubt() or self._sightings.take_wanted()
+        refills = self._shared.refills.wanted
+        group_id = self._due_doubt() or (refills.pop() if refills else self._sightings.take_wanted())
         if group_id is None or group_id not in self._shared.allocator.groups.by_id:
             group_id = self._last = next((each for each in groups if each > self._last), groups[0])
         try:

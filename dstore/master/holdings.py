@@ -32,11 +32,11 @@ class _Moment:
     chunk_counts: Mapping[GroupId, int]
     missing: Mapping[GroupId, Mapping[ServerId, int]]
 
-    def expected(self, group: PlacedGroup, server_id: ServerId) -> int:
-        """Return how many chunks a whole member had to hold; 0 unless it was one, of the same members."""
+    def expected(self, group: PlacedGroup, server_id: ServerId) -> int | None:
+        """Return how many chunks a whole member had to hold; None unless it was one, of the same members."""
         known = self.groups.get(group.group_id)
         if known is None or known.epoch != group.epoch or not _is_whole(known, server_id):
-            return 0
+            return None
         return self.chunk_counts.get(group.group_id, 0) - self.missing.get(group.group_id, {}).get(server_id, 0)
 
 
@@ -56,10 +56,16 @@ class Holdings:
         self._joined: dict[ServerId, _Joining] = {}
         self._judged: dict[ServerId, Heartbeat] = {}
         self._lacking: dict[ServerId, dict[GroupId, int]] = {}
+        #: The groups in which a server was seen to hold what it must, with their epochs.
+        self._sound: dict[ServerId, dict[GroupId, int]] = {}
 
     def joining(self, server_id: ServerId, expected: Mapping[GroupId, int], now_s: float) -> None:
         """Note what a server has to hold of each group as it joins: its first reports are judged by that."""
         self._joined[server_id] = _Joining(now_s, expected)
+
+    def is_sound(self, server_id: ServerId, group: PlacedGroup) -> bool:
+        """Whether the last report that tells shows a whole member with as many chunks as it must hold."""
+        return self._sound.get(server_id, {}).get(group.group_id) == group.epoch
 
     def judge(
         self, facts: Facts, groups: GroupMap, states: Mapping[ServerId, ServerState], now_s: float
@@ -82,6 +88,7 @@ class Holdings:
             self._judge(server_id, state, groups, present)
         for server_id in self._lacking.keys() - states.keys():
             del self._lacking[server_id]
+            self._sound.pop(server_id, None)
         return {server_id: lacking for server_id, lacking in self._lacking.items() if lacking}
 
     def _judge(self, server_id: ServerId, state: ServerState, groups: GroupMap, present: _Moment) -> None:
@@ -108,18 +115,26 @@ class Holdings:
             return
         held = {summary.group_id: summary.chunk_count for summary in heartbeat.groups}
         lacking: dict[GroupId, int] = {}
+        sound: dict[GroupId, int] = {}
         for group_id in groups.of_server(server_id):
             group = groups.by_id[group_id]
             if not _is_whole(group, server_id):
                 continue
-            wanted = past.expected(group, server_id) if past is not None else 0
-            if joined is not None:
-                wanted = max(wanted, joined.expected.get(group_id, 0))
+            before = (
+                past.expected(group, server_id) if past is not None else None,
+                joined.expected.get(group_id) if joined is not None else None,
+            )
+            known_before = [count for count in before if count is not None]
+            if not known_before:
+                continue
             # What was removed meanwhile may be gone from the disk already.
-            short = min(wanted, present.expected(group, server_id)) - held.get(group_id, 0)
+            short = min(max(known_before), present.expected(group, server_id) or 0) - held.get(group_id, 0)
             if short > 0:
                 lacking[group_id] = short
+            else:
+                sound[group_id] = group.epoch
         self._lacking[server_id] = lacking
+        self._sound[server_id] = sound
         self._judged[server_id] = heartbeat
 
     def _newest_before(self, moment_s: float | None) -> _Moment | None:

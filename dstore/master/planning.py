@@ -121,19 +121,15 @@ class Planning:
     async def _refill(self, facts: Facts, leader_epoch: int) -> None:
         shared, now_s = self._shared, self._now_s()
         groups = shared.allocator.groups
-        lacking = shared.holdings.judge(facts, groups, shared.membership.states(now_s), now_s)
-        if not lacking:
+        states = shared.membership.states(now_s)
+        judged = shared.holdings.judge(facts, groups, states, now_s)
+        # Of a server in doubt the audit finds out chunk by chunk.
+        lacking = {server_id: set(short) - shared.doubts.of(server_id) for server_id, short in judged.items()}
+        emptied = shared.refills.choose(lacking, groups, states, shared.holdings, now_s)
+        if not emptied:
             return
-        emptied: Mapping[ServerId, Mapping[GroupId, int]] = {
-            # Of a server in doubt the audit finds out chunk by chunk.
-            server_id: {
-                group_id: groups.by_id[group_id].epoch
-                for group_id in short
-                if group_id in groups.by_id and group_id not in shared.doubts.of(server_id)
-            }
-            for server_id, short in lacking.items()
-        }
         changed = await shared.store.write(lambda tx: repairing.refill(tx, leader_epoch, emptied))
+        shared.refills.filled(changed, emptied)
         shared.allocator.adopt(changed)
 
     async def _salvage(self, leader_epoch: int) -> None:

@@ -17,6 +17,7 @@ from dstore.master.leases import Leases
 from dstore.master.membership import Membership
 from dstore.master.orders import OrderBook
 from dstore.master.progress import ProgressMeter
+from dstore.master.refills import Refills
 from dstore.master.store.base import Store
 from dstore.master.store.schema import ClusterRecord
 from dstore.master.switches import Switches
@@ -85,3 +86,4 @@ class Shared:
     progress: ProgressMeter = field(default_factory=ProgressMeter)
     collection: Collection = field(default_factory=NoCollection)
     doubts: Doubts = field(default_factory=Doubts)
+    refills: Refills = field(default_factory=Refills)
