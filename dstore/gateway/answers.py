@@ -79,11 +79,15 @@ async def _until_disconnected(receive: Receive) -> None:
         pass
 
 
-def info_value(info: FileInfo) -> dict[str, object]:
-    """Return what JSON says of a file or a directory."""
+def info_value(info: FileInfo, content_type: str | None = None) -> dict[str, object]:
+    """Return what JSON says of a file or a directory; the type is that of its name unless another one is known."""
     value: dict[str, object] = {"path": info.path, "name": info.name, "kind": info.kind.value}
     if not info.is_directory:
-        value |= {"size_bytes": info.size_bytes, "content_type": guess_type(info.name), "etag": entity_tag(info)}
+        value |= {
+            "size_bytes": info.size_bytes,
+            "content_type": content_type or guess_type(info.name),
+            "etag": entity_tag(info),
+        }
     return value | {
         "version": info.version,
         "created": iso_date(info.created_ns),

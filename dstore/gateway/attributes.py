@@ -64,10 +64,15 @@ def attributes_of(name: str, said_type: str, headers: Iterable[tuple[bytes, byte
     return attributes
 
 
+def content_type_of(name: str, attributes: Mapping[str, bytes]) -> str:
+    """Return the type of a file that is kept with these attributes."""
+    said_type = attributes.get(_TYPE_ATTRIBUTE, b"").decode("latin-1")
+    return said_type if _TYPE.fullmatch(said_type) else guess_type(name)
+
+
 def headers_from(name: str, attributes: Mapping[str, bytes]) -> dict[str, str]:
     """Return the headers that tell what was kept. Others may have stored what is no header; that is left out."""
-    said_type = attributes.get(_TYPE_ATTRIBUTE, b"").decode("latin-1")
-    headers = {"Content-Type": said_type if _TYPE.fullmatch(said_type) else guess_type(name)}
+    headers = {"Content-Type": content_type_of(name, attributes)}
     for attribute, value in attributes.items():
         key = attribute.removeprefix(_META_ATTRIBUTE)
         if key != attribute and _META_NAME.fullmatch(key) and _META_VALUE.fullmatch(value):

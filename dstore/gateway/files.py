@@ -10,7 +10,7 @@ from dstore.core.files import FileInfo
 from dstore.core.ids import Version
 from dstore.core.paths import normalize_path
 from dstore.gateway.answers import FileResponse, JsonResponse, info_value
-from dstore.gateway.attributes import attributes_of, headers_from
+from dstore.gateway.attributes import attributes_of, content_type_of, headers_from
 from dstore.gateway.byte_ranges import parse_range
 from dstore.gateway.conditions import Verdict, entity_tag, http_date, judge, may_use_range
 from dstore.gateway.exchange import Call
@@ -94,7 +94,7 @@ async def put_path(call: Call) -> Response:
     headers = {"ETag": entity_tag(info)}
     if is_new:
         headers["Location"] = location(path)
-    return JsonResponse(info_value(info), 201 if is_new else 200, headers)
+    return JsonResponse(info_value(info, content_type_of(info.name, attributes)), 201 if is_new else 200, headers)
 
 
 async def _make_directory(call: Call, path: str) -> Response:

@@ -56,7 +56,8 @@ async def upload(call: Call) -> Response:
         except DstoreError as error:
             raise _with_stored(error, stored) from error
     headers = {"Location": location(stored[0].path)} if len(stored) == 1 else {}
-    return JsonResponse({"files": [info_value(info) for info in stored]}, 201, headers)
+    values = [info_value(info, received[info.path].content_type) for info in stored]
+    return JsonResponse({"files": values}, 201, headers)
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ async def update(call: Call) -> Response:
         received = await receive(call, path, body, attributes_of(path, content_type))
     else:
         received = await _receive_part(call, path, FormParts(body, boundary))
-    return JsonResponse(info_value(await received.commit()))
+    return JsonResponse(info_value(await received.commit(), received.content_type))
 
 
 async def _receive_part(call: Call, path: str, parts: FormParts) -> Received:

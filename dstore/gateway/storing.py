@@ -6,15 +6,21 @@ from dstore.client.client import AsyncClient
 from dstore.core.errors import AlreadyExists, Conflict, DstoreError, IsADirectory, NotADirectory, NotFound
 from dstore.core.files import FileInfo
 from dstore.core.limits import INLINE_SIZE_BYTES_MAX
+from dstore.gateway.attributes import content_type_of
 from dstore.gateway.conditions import Conditions, Verdict, judge
 from dstore.gateway.exchange import Call
 
 
 class Received:
-    """A file of which everything is there and durable; it becomes visible when it is committed."""
+    """A file of which everything is there and durable; it becomes visible when it is committed.
 
-    def __init__(self, commit: Callable[[], Awaitable[FileInfo]]) -> None:
+    Attributes:
+        content_type: as it is kept, or as its name promises.
+    """
+
+    def __init__(self, commit: Callable[[], Awaitable[FileInfo]], content_type: str) -> None:
         self._commit = commit
+        self.content_type = content_type
 
     async def commit(self) -> FileInfo:
         """Make it visible; raises as ``AsyncClient.put``."""
@@ -45,7 +51,9 @@ async def receive(
         if len(start) > INLINE_SIZE_BYTES_MAX:
             break
     if len(start) <= INLINE_SIZE_BYTES_MAX and not attributes:
-        return Received(lambda: client.put(path, start, if_absent=if_absent, if_version=if_version))
+        return Received(
+            lambda: client.put(path, start, if_absent=if_absent, if_version=if_version), content_type_of(path, {})
+        )
     async with call.gateway.uploads.taken():
         file = await client.open_write(path, if_absent=if_absent, if_version=if_version)
         # After a commit, this changes nothing.
@@ -61,7 +69,7 @@ async def receive(
         assert file.info is not None, "a file that was closed without an error is committed"
         return file.info
 
-    return Received(commit)
+    return Received(commit, content_type_of(path, attributes))
 
 
 async def find(client: AsyncClient, path: str) -> FileInfo | None:

@@ -229,7 +229,8 @@ async def test_any_name(http: httpx.AsyncClient, gateway: GatewayInProcess, name
 @pytest.mark.parametrize("size", [1, LARGE])
 async def test_metadata_stays_with_the_file(http: httpx.AsyncClient, gateway: GatewayInProcess, size: int) -> None:
     said = {"Content-Type": "text/x-own; a=b", "X-Dstore-Meta-Author": "me & you", "X-Dstore-Meta-empty": ""}
-    assert (await http.put("/v1/files/a.txt", content=pattern(size), headers=said)).status_code == 201
+    stored = await http.put("/v1/files/a.txt", content=pattern(size), headers=said)
+    assert (stored.status_code, stored.json()["content_type"]) == (201, said["Content-Type"])
     assert (await http.post("/v1/files/a.txt", json={"rename_to": "/b"})).status_code == 200
     await gateway.client.remove("/b")
     await gateway.client.restore("/b")

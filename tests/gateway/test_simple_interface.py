@@ -70,10 +70,12 @@ async def test_the_type_of_a_part(http: httpx.AsyncClient) -> None:
         ("c", "image/png", "image/png"),
         ("d.txt", "text/plain; charset=utf-8", "text/plain; charset=utf-8"),
     ):
-        assert (await http.post("/upload", files={"file": (name, b"x", said)})).status_code == 201
+        stored = await http.post("/upload", files={"file": (name, b"x", said)})
+        assert (stored.status_code, stored.json()["files"][0]["content_type"]) == (201, kept)
         answer = await http.get(f"/download/{name}")
         assert (answer.headers["content-type"], answer.content) == (kept, b"x")
-        assert (await http.put(f"/update/{name}", content=b"y", headers={"Content-Type": "a/b"})).status_code == 200
+        updated = await http.put(f"/update/{name}", content=b"y", headers={"Content-Type": "a/b"})
+        assert (updated.status_code, updated.json()["content_type"]) == (200, "a/b")
         assert (await http.get(f"/download/{name}")).headers["content-type"] == "a/b"
 
 
