@@ -1,19 +1,20 @@
 """One chunk on its way to one chain of chunkservers: sealed frame by frame, sent, acknowledged. One attempt."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dstore.core.checksum import crc32c
 from dstore.core.chunks import ChainMember, Durability, WriteFinish, WriteHeader, WriteResult
 from dstore.core.crc32c_combining import combined
-from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady
+from dstore.core.errors import DeadlineExceeded, DstoreError, NotReady, OutOfSpace, Unavailable
 from dstore.core.files import ChunkPlacement, ChunkRecord, WrittenChunk
 from dstore.core.ids import ClusterId, ServerId
 from dstore.core.interfaces import ChunkWriter, Peers
 from dstore.core.limits import (
     CHUNK_HEADER_SIZE_BYTES,
+    CHUNK_WRITE_ATTEMPTS_MAX,
     FRAME_SEGMENTS,
     FRAME_SIZE_BYTES,
     SEGMENT_SEALED_SIZE_BYTES,
@@ -182,3 +183,14 @@ def _acknowledged(
             metadata={"server_id": chain[0].server_id},
         )
     return tuple(durable)
+
+
+def not_written(path: str, index: int, tried: Sequence[str], failure: DstoreError) -> DstoreError:
+    """Return the error for a chunk of which every attempt failed, the last one with ``failure``."""
+    kind = OutOfSpace if isinstance(failure, OutOfSpace) else Unavailable
+    return kind(
+        f"Chunk {index} of {path} could not be written in {CHUNK_WRITE_ATTEMPTS_MAX} attempts; the last one "
+        f"failed with: {failure.message} See `dstore status`, then write the file again.",
+        reason="CHUNK_NOT_WRITTEN",
+        metadata={"path": path, "chunk_index": str(index), "tried": "; ".join(tried)},
+    )

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dstore.client.batching import BatchingNamespace
-from dstore.client.flight_depth import FilesInFlight
 from dstore.client.forks import ForkGuard
 from dstore.client.hedging import Hedging
 from dstore.client.high_water import HighWaterMarks
@@ -138,7 +137,6 @@ class Contact:
                     use=ServerUse(),
                     hedging=self.hedging,
                     guard=self._guard,
-                    writing=FilesInFlight(),
                     local=services.local,
                 )
         return self._session

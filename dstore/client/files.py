@@ -152,7 +152,8 @@ class AsyncWriteFile:
         self._request = current_request()
         self._path = path
         self._writer = writer
-        self._buffer = writer.take_buffer()
+        #: None until something comes to fill it: a file that waits for its next piece holds no memory for it.
+        self._buffer: bytearray | None = None
         self._filled = 0
         self._position = 0
         self._is_closed = False
@@ -215,6 +216,8 @@ class AsyncWriteFile:
             # A full chunk is sent only when more follows or the file is closed, so that no empty one is written.
             if self._filled == self._writer.chunk_size_bytes:
                 await self._send()
+            if self._buffer is None:
+                self._buffer = await self._writer.take_buffer()
             size = min(len(source) - taken, self._writer.chunk_size_bytes - self._filled)
             self._buffer[self._filled : self._filled + size] = source[taken : taken + size]
             self._filled += size
@@ -246,7 +249,7 @@ class AsyncWriteFile:
             self._has_failed = True
             await self._writer.discard()
             raise
-        self._buffer = bytearray()
+        self._buffer = None
 
     @as_opened
     async def close(self) -> None:
@@ -291,9 +294,9 @@ class AsyncWriteFile:
 
     async def _send(self) -> None:
         buffer, filled = self._buffer, self._filled
+        assert buffer is not None, "what is filled is a buffer"
+        self._buffer, self._filled = None, 0
         await self._writer.write_chunk(memoryview(buffer)[:filled], buffer=buffer)
-        self._buffer = self._writer.take_buffer()
-        self._filled = 0
 
 
 async def collect(length: int, fill: Callable[[memoryview], Awaitable[None]]) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dstore.client.flight_depth import FilesInFlight
+from dstore.client.chunk_buffers import ChunkBuffers
 from dstore.client.forks import ForkGuard
 from dstore.client.hedging import Hedging
 from dstore.client.high_water import HighWaterMarks
@@ -25,8 +25,8 @@ class Session:
 
     Attributes:
         namespace: repeats what may be repeated.
-        writing: the files that are being written, which share what may be in flight.
         local: chunks of servers on the same machine; None when they are read over the network as well.
+        buffers: what all files that are written share.
     """
 
     cluster: ClusterInfo
@@ -40,8 +40,8 @@ class Session:
     use: ServerUse
     hedging: Hedging
     guard: ForkGuard
-    writing: FilesInFlight
     local: LocalChunks | None = None
+    buffers: ChunkBuffers = field(default_factory=ChunkBuffers)
 
     def request_id(self) -> RequestId:
         """Return a fresh idempotency key."""

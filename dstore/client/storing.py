@@ -88,7 +88,7 @@ class Storing:
                 path, precondition, size_bytes=source.size_bytes, durability=durability, progress=progress
             ) as writer:
                 while True:
-                    buffer = writer.take_buffer()
+                    buffer = await writer.take_buffer()
                     # A chunk may be smaller than what was read already.
                     filled = min(start_size_bytes, len(buffer))
                     buffer[:filled] = memoryview(start)[:filled]

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from dstore.client.answers import check_policy, invalid_answer, is_parent_possible
-from dstore.client.chunk_sending import ChunkToSend, blamed_server, send_chunk
+from dstore.client.chunk_buffers import FileBuffers
+from dstore.client.chunk_sending import ChunkToSend, blamed_server, not_written, send_chunk
 from dstore.client.flight_depth import FlightDepth
 from dstore.client.opening import rolled_back
 from dstore.client.placements import BEGIN_PATIENCE_S, Ledger, Placements, wait_for_servers
@@ -27,8 +28,6 @@ from dstore.core.errors import (
     DstoreError,
     InvalidRequest,
     LimitExceeded,
-    OutOfSpace,
-    Unavailable,
 )
 from dstore.core.files import Commit, FileInfo, FileKind, Precondition, WriteIntent, WrittenChunk
 from dstore.core.ids import Version
@@ -76,12 +75,12 @@ class FileWriter:
         self._created_ns = session.clock.wall_ns()
         self._ledger = Ledger()
         self._placements = Placements(session, intent, self._ledger, expected=expected)
-        self._slots = FlightDepth(CHUNKS_IN_FLIGHT_WRITE, self.chunk_size_bytes, session.writing)
+        self._slots = FlightDepth(CHUNKS_IN_FLIGHT_WRITE, intent.policy.chunk_size_bytes)
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal = asyncio.create_task(self._renew())
         self._failure: BaseException | None = None
         self._frame_buffers: list[WriteFrameBuffer] = []
-        self._plaintext_buffers: list[bytearray] = []
+        self._buffers = FileBuffers(session.buffers, intent.policy.chunk_size_bytes)
         self._chunk_count = 0
         self._size_bytes = 0
         self._done_bytes = 0
@@ -150,9 +149,9 @@ class FileWriter:
         if not self._is_ended:
             await self.discard()
 
-    def take_buffer(self) -> bytearray:
-        """Return a buffer of one chunk, to be filled and passed to ``write_chunk``, which takes it back."""
-        return self._plaintext_buffers.pop() if self._plaintext_buffers else bytearray(self.chunk_size_bytes)
+    async def take_buffer(self) -> bytearray:
+        """Return a buffer of one chunk to be filled and passed to ``write_chunk``; waits for room, as FileBuffers."""
+        return await self._buffers.take()
 
     async def write_chunk(self, plaintext: memoryview, *, buffer: bytearray | None = None) -> None:
         """Put the next chunk in flight; returns as soon as there is room, not when it is durable.
@@ -190,7 +189,7 @@ class FileWriter:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         self._check()
         self._frame_buffers.clear()
-        self._plaintext_buffers.clear()
+        self._buffers.give_all_back()
 
     async def finish(self) -> FileInfo:
         """Wait until everything is durable, and commit.
@@ -230,6 +229,7 @@ class FileWriter:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._buffers.give_all_back()
 
     def _check(self) -> None:
         if self._failure is None and self._renewal.done():
@@ -255,11 +255,16 @@ class FileWriter:
 
     async def _write(self, index: int, plaintext: memoryview, buffer: bytearray | None) -> None:
         frame_buffer = self._frame_buffers.pop() if self._frame_buffers else WriteFrameBuffer()
-        self._ledger.add(await self._write_until_durable(index, plaintext, frame_buffer))
+        unused: bytearray | None = None
+        try:
+            self._ledger.add(await self._write_until_durable(index, plaintext, frame_buffer))
+            unused = buffer
+        finally:
+            # After a failure, something may still read from it.
+            if buffer is not None:
+                self._buffers.give_back(unused)
         self._frame_buffers.append(frame_buffer)
         self._done_bytes += len(plaintext)
-        if buffer is not None:
-            self._plaintext_buffers.append(buffer)
         if self._progress is not None:
             self._progress(self._done_bytes)
 
@@ -293,13 +298,7 @@ class FileWriter:
                 self._slots.back_off()
             if attempt_index > 0 or isinstance(failure, LimitExceeded):
                 await asyncio.sleep(backoff.delay_s(attempt_index, self._session.random.uniform()))
-        kind = OutOfSpace if isinstance(failure, OutOfSpace) else Unavailable
-        raise kind(
-            f"Chunk {index} of {self._path} could not be written in {CHUNK_WRITE_ATTEMPTS_MAX} attempts; the last one "
-            f"failed with: {failure.message} See `dstore status`, then write the file again.",
-            reason="CHUNK_NOT_WRITTEN",
-            metadata={"path": self._path, "chunk_index": str(index), "tried": "; ".join(tried)},
-        ) from failure
+        raise not_written(self._path, index, tried, failure) from failure
 
     def _prepare(self, index: int, plaintext: memoryview) -> ChunkToSend:
         """Draw a fresh salt, because a caller's buffer may have changed since the last attempt."""

@@ -8,7 +8,7 @@ import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, pattern
 
 from dstore.client import chunk_sending, writer
-from dstore.client.flight_depth import DEPTH_MAX, FilesInFlight, FlightDepth
+from dstore.client.flight_depth import DEPTH_MAX, FlightDepth
 from dstore.core.errors import LimitExceeded
 from dstore.core.limits import CHUNKS_IN_FLIGHT_WRITE, MIB
 
@@ -56,20 +56,20 @@ async def write(depth: FlightDepth, way: Way, count: int, *, pause_s: float = 0.
 
 
 async def test_a_long_way_gets_as_many_as_there_may_be() -> None:
-    depth, way = FlightDepth(LEAST, MIB, FilesInFlight()), Way(latency_s=1.0, service_s=0.01)
+    depth, way = FlightDepth(LEAST, MIB), Way(latency_s=1.0, service_s=0.01)
     await write(depth, way, 200)
     assert depth.depth == DEPTH_MAX
     assert way.now_s < 200 / DEPTH_MAX * 1.2, "and is that much quicker"
 
 
 async def test_a_way_that_is_full_gets_hardly_more() -> None:
-    depth, way = FlightDepth(LEAST, MIB, FilesInFlight()), Way(latency_s=0.01, service_s=1.0)
+    depth, way = FlightDepth(LEAST, MIB), Way(latency_s=0.01, service_s=1.0)
     await write(depth, way, 200)
     assert depth.depth <= LEAST + 1
 
 
 async def test_a_way_that_fills_up_gets_fewer_again() -> None:
-    depth, way = FlightDepth(LEAST, MIB, FilesInFlight()), Way(latency_s=1.0, service_s=0.01)
+    depth, way = FlightDepth(LEAST, MIB), Way(latency_s=1.0, service_s=0.01)
     await write(depth, way, 200)
     way.service_s = 1.0
     await write(depth, way, 200)
@@ -80,7 +80,7 @@ async def test_a_way_that_fills_up_gets_fewer_again() -> None:
 
 
 async def test_a_caller_that_takes_its_time_gets_no_more() -> None:
-    depth, way = FlightDepth(LEAST, MIB, FilesInFlight()), Way(latency_s=1.0, service_s=0.01)
+    depth, way = FlightDepth(LEAST, MIB), Way(latency_s=1.0, service_s=0.01)
     await write(depth, way, 50, pause_s=2.0)
     assert depth.depth == LEAST
 
@@ -89,64 +89,30 @@ async def test_a_caller_that_takes_its_time_gets_no_more() -> None:
     ("chunk_size_bytes", "most"), [(1, 8), (12 * MIB, 8), (16 * MIB, 6), (24 * MIB, 4), (64 * MIB, LEAST)]
 )
 async def test_memory_is_bounded(chunk_size_bytes: int, most: int) -> None:
-    depth = FlightDepth(LEAST, chunk_size_bytes, FilesInFlight())
+    depth = FlightDepth(LEAST, chunk_size_bytes)
     await write(depth, Way(latency_s=1.0, service_s=0.0), 300)
     assert depth.depth == most
 
 
 async def test_a_server_that_refuses_gets_the_fewest() -> None:
-    depth, way = FlightDepth(LEAST, MIB, FilesInFlight()), Way(latency_s=1.0, service_s=0.01)
+    depth, way = FlightDepth(LEAST, MIB), Way(latency_s=1.0, service_s=0.01)
     await write(depth, way, 200)
     depth.back_off()
     assert depth.depth == LEAST
-    assert await free_slots(depth) == LEAST
-
-
-async def free_slots(depth: FlightDepth) -> int:
-    """Take all that are free, and return how many they were."""
-    count = 0
-    while not depth.is_full:
+    # Slots that were free already are taken in once they have been used.
+    for _ in range(DEPTH_MAX):
         await depth.acquire()
-        count += 1
-    return count
-
-
-async def test_files_that_are_written_together_share_and_each_has_one() -> None:
-    together = FilesInFlight()
-    one, two, three, *others = [FlightDepth(LEAST, 16 * MIB, together) for _ in range(9)]
-    one.depth = 6
-    assert await free_slots(one) == 6, "alone, it has all"
-    assert await free_slots(two) == LEAST, "half of six"
-    assert await free_slots(three) == 2
-    assert [await free_slots(each) for each in others] == [1] * 6
-    # Who has more than its share gives back what it has more.
-    waiting = asyncio.create_task(one.acquire())
-    for _ in range(5):
-        one.release()
-        await asyncio.sleep(0)
-        assert not waiting.done()
-    one.release()
-    await asyncio.sleep(0)
-    assert waiting.done()
-    # When the others are done, it has all again.
-    for each, count in ((two, LEAST), (three, 2), *((other, 1) for other in others)):
-        for _ in range(count):
-            each.release()
-    assert together.count == 1
-    assert await free_slots(one) == 5
-    for _ in range(6):
-        one.release()
-    assert together.count == 0
-
-
-async def test_small_chunks_of_many_files_do_not_wait_for_each_other() -> None:
-    together = FilesInFlight()
-    files = [FlightDepth(LEAST, MIB, together) for _ in range(30)]
-    assert [await free_slots(each) for each in files] == [LEAST] * 30
+    for _ in range(DEPTH_MAX):
+        depth.release()
+    taken = 0
+    while not depth._slots.locked():
+        await depth.acquire()
+        taken += 1
+    assert taken == LEAST
 
 
 async def test_what_failed_teaches_nothing() -> None:
-    depth = FlightDepth(LEAST, MIB, FilesInFlight())
+    depth = FlightDepth(LEAST, MIB)
     for _ in range(100):
         for _ in range(LEAST):
             await depth.acquire()
