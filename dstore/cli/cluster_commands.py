@@ -93,7 +93,7 @@ def add_node_commands(commands: "argparse._SubParsersAction[Parser]") -> None:
         ("start", _start_node, "start a server on this machine again, as it was"),
     ):
         parser = add_command(group, name, run, summary, "Its data stays.")
-        parser.add_argument("name", metavar="NAME", help="cs-1, cs-2 … or master")
+        parser.add_argument("name", metavar="NODE", help="cs-1, cs-2 … or master")
         add_directory_option(parser)
         add_profile_option(parser)
     add_duty_commands(group)

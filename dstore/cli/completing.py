@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from dstore.cli.completion_scripts import SCRIPTS
 from dstore.cli.exit_codes import ExitCode
@@ -52,6 +53,10 @@ def _names(found: Suggestions) -> Iterator[tuple[str, bool]]:
     """Yield names that fit, each with whether it is whole: a directory is not."""
     if Kind.PROFILE in found.kinds:
         yield from ((name, True) for name in _profiles() if name.startswith(found.typed))
+    if Kind.NODE in found.kinds:
+        yield from ((name, True) for name in _nodes(found.options) if name.startswith(found.typed))
+    if Kind.SERVER in found.kinds:
+        yield from ((name, True) for name in _servers(found.options) if name.startswith(found.typed))
     if Kind.LOCAL in found.kinds:
         yield from _local_names(found.typed)
     if Kind.REMOTE not in found.kinds:
@@ -69,6 +74,30 @@ def _profiles() -> list[str]:
     from dstore.client.profile import profile_names
 
     return profile_names(os.environ)
+
+
+def _nodes(options: dict[str, str]) -> list[str]:
+    from dstore.cli import cluster_file
+    from dstore.cli.local_directory import find_directory, profile_name
+
+    given = options.get("directory")
+    profile = profile_name(os.environ, options.get("profile"))
+    cluster = cluster_file.read(find_directory(os.environ, Path(given) if given else None, profile))
+    return [] if cluster is None else [process.name for process in cluster.processes]
+
+
+def _servers(options: dict[str, str]) -> list[str]:
+    import asyncio
+
+    import dstore
+
+    async def look() -> list[str]:
+        async with dstore.connect_async(
+            options.get("endpoint"), profile=options.get("profile"), patience_s=_PATIENCE_S
+        ) as client:
+            return [server.name for server in (await client.status()).servers]
+
+    return asyncio.run(look())
 
 
 def _local_names(typed: str) -> Iterator[tuple[str, bool]]:

@@ -84,7 +84,7 @@ def _add_node_command(
     group: "argparse._SubParsersAction[Parser]", name: str, run: Run, summary: str, description: str
 ) -> Parser:
     parser = add_command(group, name, run, summary, description)
-    parser.add_argument("name", metavar="NAME", help="of the chunkserver, as `dstore node list` shows it")
+    parser.add_argument("name", metavar="SERVER", help="name of the chunkserver, as `dstore node list` shows it")
     add_cluster_options(parser)
     return parser
 

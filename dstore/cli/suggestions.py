@@ -11,6 +11,8 @@ class Kind(Enum):
     REMOTE = "a path in the cluster"
     LOCAL = "a file on this machine"
     PROFILE = "a profile"
+    SERVER = "a chunkserver of the cluster"
+    NODE = "a server that was started on this machine"
 
 
 #: By how the arguments are called in the help.
@@ -22,6 +24,8 @@ _KINDS = {
     "DIRECTORY": {Kind.LOCAL},
     "FROM": {Kind.REMOTE, Kind.LOCAL},
     "TO": {Kind.REMOTE, Kind.LOCAL},
+    "SERVER": {Kind.SERVER},
+    "NODE": {Kind.NODE},
 }
 #: Here a path in the cluster is written with a prefix, because it may also be one on this machine.
 _PLACES = {"FROM", "TO"}

@@ -1,7 +1,7 @@
 """Files as objects, for callers that block: what ``io`` and ``shutil`` expect."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -34,6 +34,11 @@ class RawReadFile(io.RawIOBase):
     def info(self) -> FileInfo:
         """What was opened; size and times are the writer's own words."""
         return self._file.info
+
+    @property
+    def attributes(self) -> dict[str, bytes]:
+        """What the writer said of the file; see ``AsyncWriteFile.set_attributes``."""
+        return self._file.attributes
 
     @property
     def mode(self) -> str:
@@ -104,6 +109,11 @@ class WriteFile(io.RawIOBase):
     def info(self) -> FileInfo | None:
         """What was committed; None until the file is closed."""
         return self._file.info
+
+    def set_attributes(self, attributes: Mapping[str, bytes]) -> None:
+        """Say more of the file than its content; see ``AsyncWriteFile.set_attributes``."""
+        self._check_open()
+        self._file.set_attributes(attributes)
 
     @property
     def mode(self) -> str:

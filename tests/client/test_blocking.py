@@ -17,6 +17,7 @@ import pytest
 from store_in_process import CHUNK_SIZE, InProcessCluster, in_process_cluster, pattern
 
 from dstore.client.blocking import Client
+from dstore.client.blocking_files import RawReadFile
 from dstore.client.loop_thread import LoopThread
 from dstore.core.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
 from dstore.core.files import FileInfo, RemoveResult
@@ -129,6 +130,17 @@ class TestReading:
             assert file.readinto(buffer) == 100 and bytes(buffer) == text[3:103]
         with io.TextIOWrapper(client.open("/f"), encoding="utf-8") as reader:
             assert reader.readlines() == lines
+
+    def test_what_the_writer_said_of_it(self, client: Client) -> None:
+        with client.open("/f", "wb") as target:
+            target.set_attributes({"author": b"Ada"})
+            target.write(DATA)
+        with client.open("/f") as file:
+            assert isinstance(file.raw, RawReadFile)
+            assert file.raw.attributes == {"author": b"Ada"}
+        with pytest.raises(InvalidRequest) as caught:
+            target.set_attributes({})
+        assert caught.value.reason == "FILE_CLOSED"
 
     def test_a_library_that_seeks(self, client: Client) -> None:
         with client.open("/z", "wb") as target, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -123,7 +123,9 @@ async def test_a_server_that_hangs_is_overtaken(large: tuple[InProcessCluster, b
             assert await client.get("/f") == data
     await assert_nothing_is_left(client)
     assert (await client._contact.session()).avoided.current() == (), "slow is not the same as broken"
-    assert client.hedged_reads["second"] >= 1 and client.hedged_reads["none"] == 0
+    assert client.hedged_reads["none"] == 0
+    # Which server is asked first is drawn; of the one that hangs nothing came, so another one was asked as well.
+    assert not cluster.faults(number).reads or sum(client.hedged_reads.values()) >= 1
 
 
 @pytest.mark.usefixtures("patient")

@@ -38,5 +38,5 @@ async def test_a_read_that_waits_for_a_thread_keeps_its_file(tmp_path: Path) -> 
         held_up.go.set()
         assert await asyncio.gather(*fills) == [None] * 3
         assert [bytes(cursor.taken) for cursor in cursors] == list(contents)
-        assert len(lent_paths()) == local.file_count == 1
+        await eventually(lambda: len(lent_paths()) == local.file_count == 1)
     assert lent_paths() == []

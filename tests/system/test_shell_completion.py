@@ -103,6 +103,8 @@ def shell(
     [
         ("dstore compl", ["dstore", "completion"]),
         ("dstore node maint", ["dstore", "node", "maintenance"]),
+        ("dstore node drain cs-", ["dstore", "node", "drain", "cs-"]),
+        ("dstore node kill mas", ["dstore", "node", "kill", "master"]),
         ("dstore put --dur", ["dstore", "put", "--durability"]),
         ("dstore put --durability=re", ["dstore", "put", "--durability=replicated"]),
         ("dstore ls /ph", ["dstore", "ls", "/photos/"]),

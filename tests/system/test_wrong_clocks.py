@@ -1,12 +1,14 @@
 """Servers whose clocks are a day off: no decision rests on a wall clock, so nothing is lost, late or out."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from clear_errors import check_logs
@@ -76,8 +78,9 @@ def clock_of_master_s(cluster: LocalTestCluster) -> float:
 
 
 def clock_in_log_s(cluster: LocalTestCluster, name: str) -> float:
-    """Return when a server wrote the first line of its log, by its own clock; logs have local time."""
-    return time.mktime(time.strptime(cluster.log(name)[:19], "%Y-%m-%d %H:%M:%S"))
+    """Return when a server wrote the first line of its log, by its own clock."""
+    times = [json.loads(line).get("time") for line in cluster.log(name).splitlines()]
+    return datetime.fromisoformat(next(each for each in times if each is not None)).timestamp()
 
 
 def told(client: Client) -> list[tuple[str, str]]:
