@@ -102,14 +102,18 @@ class Checkers:
 
     def _note_change(self, server: str, operation: str, path: str, other: str) -> None:
         if operation == "rename" and _is_chunk(other):
-            self._note_chunk(server, other)
+            self._note_chunk(server, other, was_told=path.startswith("unsynced/"))
         if _is_chunk(path):
             self._note_gone(server, path)
         elif operation == "remove" and path.startswith("unsynced/"):
             self.unsynced.note_removed(server, path)
 
-    def _note_chunk(self, server: str, path: str) -> None:
-        """Invariant 6: a chunk is written once; whatever gets its name, anywhere, is the same."""
+    def _note_chunk(self, server: str, path: str, *, was_told: bool) -> None:
+        """Invariant 6: a chunk is written once; whatever gets its name, anywhere, is the same.
+
+        Args:
+            was_told: it was acknowledged as replicated before it got its name, under the epoch of then.
+        """
         disk = self._world.disks[server]
         raw = bytes(disk.names[path].content)
         problem = problem_of_file(raw, path)
@@ -124,7 +128,7 @@ class Checkers:
         if self._contents.setdefault(path, content) != content:
             self.report(6, f"{server} stored other bytes under {path} than were stored there before")
         store = self._store_of(server)
-        if store is not None:
+        if store is not None and not was_told:
             self._epochs[server, path] = store.epochs.get(header.chunk_id.group_id)
 
     def _note_gone(self, server: str, path: str) -> None:
@@ -133,19 +137,35 @@ class Checkers:
         if (server, chunk_id) not in self._acknowledged or self.deletion is not Deletion.CHECKED:
             return
         key = (chunk_id.group_id, chunk_id.sequence)
-        members = [row[0] for row in self._look("SELECT server_id FROM group_members WHERE group_id = ?", key[0])]
         deleted = self._look(
             "SELECT d.deleted_running_s, c.value FROM deleted_chunks d, counters c "
             "WHERE d.group_id = ? AND d.sequence = ? AND c.name = 'running_s'",
             *key,
         )
-        is_member = any(self._name_of(member) == server for member in members)
+        is_member = self._counts_as_member(server, chunk_id)
         if is_member and deleted and deleted[0][1] - deleted[0][0] < self._world.pace.grace_s:
             self.report(9, f"{server} let go of chunk {chunk_id} within the grace of its deletion")
         committed = self._look("SELECT 1 FROM chunks WHERE group_id = ? AND sequence = ?", *key)
         written = self._look("SELECT 1 FROM intent_chunks WHERE group_id = ? AND sequence = ?", *key)
         if is_member and (committed or written):
             self.report(8, f"{server} let go of chunk {chunk_id}, which is in use")
+
+    def _counts_as_member(self, server: str, chunk_id: ChunkId) -> bool:
+        """Whether somebody may go by what a server holds of a group.
+
+        Nobody does before a member that is to be filled has heard of it; until then it may drop what it had as a
+        former holder.
+        """
+        rows = self._look(
+            "SELECT m.server_id, m.state, g.epoch FROM group_members m JOIN groups g ON g.group_id = m.group_id "
+            "WHERE m.group_id = ?",
+            chunk_id.group_id,
+        )
+        store = self._store_of(server)
+        heard = 0 if store is None else store.epochs.get(chunk_id.group_id)
+        return any(
+            self._name_of(each) == server and (state != "filling" or heard >= epoch) for each, state, epoch in rows
+        )
 
     # --- At the end ------------------------------------------------------------------------------------------
 
