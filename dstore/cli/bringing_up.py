@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dstore.cli.cluster_file import LocalCluster
 from dstore.cli.exit_codes import ExitCode
-from dstore.cli.gateway_extra import check_gateway_extra
+from dstore.cli.extras import check_gateway_extra, check_server_extra
 from dstore.cli.key_files import KeyFile, choose_passphrase, keep_or_create_key_file
 from dstore.cli.local_cluster import Start, Step, Tell, locked, prepare_start, start_cluster, start_gateway
 from dstore.cli.local_directory import find_directory, key_path, note_directory, profile_name
@@ -18,7 +18,6 @@ from dstore.cli.local_process import START_TIMEOUT_S
 from dstore.cli.master_calls import SETTLE_TIMEOUT_S, wait_up
 from dstore.cli.output import Output
 from dstore.cli.quantities import format_duration, parse_duration
-from dstore.cli.server_extra import check_server_extra
 from dstore.cli.target import Target
 from dstore.client.profile import Profile, config_directory, resolve_profile, save_profile
 from dstore.core.errors import AlreadyExists, InvalidRequest

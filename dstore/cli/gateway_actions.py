@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from dstore.cli.gateway_extra import check_gateway_extra
+from dstore.cli.extras import check_gateway_extra
 from dstore.cli.log_settings import log_format_of, log_level_of
 from dstore.cli.output import Output
 from dstore.core.sizes import parse_size

@@ -5,9 +5,9 @@ import socket
 from math import ceil
 from pathlib import Path
 
+from dstore.cli.extras import check_server_extra
 from dstore.cli.log_settings import log_format_of, log_level_of
 from dstore.cli.quantities import parse_duration
-from dstore.cli.server_extra import check_server_extra
 from dstore.core.local_reads import LocalReads
 from dstore.core.sizes import parse_size
 

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dstore.cli.cluster_file import LocalProcess
+from dstore.cli.extras import check_server_extra
 from dstore.cli.key_files import create_key_file
 from dstore.cli.local_plan import UpRequest, plan_cluster
-from dstore.cli.server_extra import check_server_extra
 from dstore.client.arguments import LocalPath
 from dstore.client.profile import Profile, resolve_profile, save_profile
 from dstore.core.errors import DirectoryNotEmpty, DstoreError, InvalidRequest, NotFound, NotReady

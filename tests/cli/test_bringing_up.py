@@ -9,6 +9,7 @@ import pytest
 
 from dstore.cli.app import main
 from dstore.cli.bringing_up import profile_line
+from dstore.cli.extras import check_server_extra
 from dstore.cli.key_files import (
     choose_passphrase,
     create_key_file,
@@ -17,7 +18,6 @@ from dstore.cli.key_files import (
     show_key_file,
 )
 from dstore.cli.ports import is_taken, plan_ports
-from dstore.cli.server_extra import check_server_extra
 from dstore.client.profile import Profile
 from dstore.core.errors import InvalidRequest, NotFound
 from dstore.core.ids import ClusterId

@@ -4,10 +4,10 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_leaves import leaves
 
 import dstore
 from dstore.cli.app import main
@@ -62,15 +62,6 @@ COMMANDS = {
     "gateway run",
     "gateway token",
 }
-
-
-def leaves(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield name, parser
-    for group in groups:
-        for word, child in group.choices.items():
-            yield from leaves(child, f"{name} {word}".strip())
 
 
 LEAVES = dict(leaves(command_tree()))

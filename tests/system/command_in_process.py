@@ -1,11 +1,21 @@
 """``dstore`` in the process of the tests."""
 
 import json
+import os
 from typing import Any
 
 import pytest
+from cluster import LocalTestCluster
 
 from dstore.cli.app import main
+
+
+def use_cluster(cluster: LocalTestCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the environment of this process that of programs which use a cluster."""
+    for name in [name for name in os.environ if name.startswith("DSTORE_")]:
+        monkeypatch.delenv(name)
+    for name, value in cluster.environ.items():
+        monkeypatch.setenv(name, value)
 
 
 class Command:

@@ -1,12 +1,11 @@
 """Fixtures of the system tests: real processes on this machine."""
 
-import os
 import time
 from collections.abc import Iterator
 
 import pytest
 from cluster import LocalTestCluster, wait_until
-from command_in_process import Command
+from command_in_process import Command, use_cluster
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,7 @@ def command(
     small_chunks_cluster: LocalTestCluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Command:
     """``dstore`` for the cluster of this module."""
-    for name in [name for name in os.environ if name.startswith("DSTORE_")]:
-        monkeypatch.delenv(name)
-    for name, value in small_chunks_cluster.environ.items():
-        monkeypatch.setenv(name, value)
+    use_cluster(small_chunks_cluster, monkeypatch)
     return Command(capfd)
 
 

@@ -1,14 +1,13 @@
 """`--json` of every command that there is: stdout is JSON objects, one a line, and nothing else."""
 
-import argparse
 import json
-import os
 import shlex
 from collections.abc import Iterator
 
 import pytest
 from cluster import LocalTestCluster
-from command_in_process import Command
+from command_in_process import Command, use_cluster
+from command_leaves import leaves
 
 from dstore.cli.command_tree import command_tree
 
@@ -75,17 +74,8 @@ SERVERS = {
 }
 
 
-def leaves(parser: argparse.ArgumentParser, name: str = "") -> Iterator[str]:
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield name
-    for group in groups:
-        for word, child in group.choices.items():
-            yield from leaves(child, f"{name} {word}".strip())
-
-
 def test_no_command_is_left_out() -> None:
-    assert {name for name, _, _ in IN_TURN} | set(DATA_ON_STDOUT) | set(SERVERS) == set(leaves(command_tree()))
+    assert {name for name, _, _ in IN_TURN} | set(DATA_ON_STDOUT) | set(SERVERS) == set(dict(leaves(command_tree())))
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +125,7 @@ def test_stdout_is_json_and_errors_are_json_on_stderr(
     four: LocalTestCluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Runs last, because it ends with the end of the cluster."""
-    for name in [name for name in os.environ if name.startswith("DSTORE_")]:
-        monkeypatch.delenv(name)
-    for name, value in four.environ.items():
-        monkeypatch.setenv(name, value)
+    use_cluster(four, monkeypatch)
     command = Command(capfd)
     for name, arguments, code in IN_TURN:
         if name in STARTING:
