@@ -66,10 +66,11 @@ STARTING = {"node start", "up"}
 #: What these print is data; with --json they tell on stderr what they did.
 DATA_ON_STDOUT = {"cat": "/large", "head": "-n 1 /large", "tail": "-n 1 /large"}
 _LISTEN = "--listen 127.0.0.1:0 --http-listen 127.0.0.1:0"
-#: These stay in the foreground, and say in one line that they are ready.
+#: These stay in the foreground, and say in one line that they are ready. The chunkserver waits for a master that does
+#: not exist: the cluster of the other tests must not get to know it.
 SERVERS = {
     "master run": f"--dir {{home}}/other-master {_LISTEN}",
-    "chunkserver run": f"--dir {{home}}/other-cs --name other --master {{endpoint}} {_LISTEN}",
+    "chunkserver run": f"--dir {{home}}/other-cs --name other --master 127.0.0.1:1 {_LISTEN}",
     "gateway run": "--listen 127.0.0.1:0",
 }
 
@@ -94,7 +95,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestCluster]
 
 
 def words(name: str, arguments: str, cluster: LocalTestCluster) -> list[str]:
-    given = arguments.format(home=cluster.home, endpoint=cluster.endpoint)
+    given = arguments.format(home=cluster.home)
     return [*name.split(), *shlex.split(given), "--json"]
 
 
